@@ -1,0 +1,80 @@
+package abi
+
+// Emit is one entry of a Diff.
+//
+//	0  header: kind RecEmit
+//	8  u64 base handle (0 for a whiteout)
+//	16 u16 emit kind
+//	18 u16 length of path
+//	20 u16 length of name; 0 means the same as path
+//	22 u16 zero
+//	24 path (where the host reads), name (what the archive says)
+type Emit struct {
+	Kind uint16
+	Base uint64
+	Path []byte
+	Name []byte
+}
+
+// AppendEmit appends a RecEmit.
+func AppendEmit(b []byte, e Emit) []byte {
+	b, at := begin(b, RecEmit, 0)
+	b = put64(b, e.Base)
+	b = put16(b, e.Kind)
+	b = put16(b, uint16(len(e.Path)))
+	b = put16(b, uint16(len(e.Name)))
+	b = put16(b, 0)
+	b = append(b, e.Path...)
+	b = append(b, e.Name...)
+	return end(b, at)
+}
+
+// ParseEmit reads a RecEmit.
+func ParseEmit(r Record) (e Emit, ok bool) {
+	const fixed = 16
+	b := r.Body
+	if r.Kind != RecEmit || len(b) < fixed {
+		return e, false
+	}
+	np, nn := int(u16(b, 10)), int(u16(b, 12))
+	if fixed+np+nn > len(b) {
+		return e, false
+	}
+	e = Emit{Kind: u16(b, 8), Base: u64(b, 0), Path: b[fixed : fixed+np], Name: b[fixed+np : fixed+np+nn]}
+	if nn == 0 {
+		e.Name = e.Path
+	}
+	return e, true
+}
+
+// Change is one path that differs.
+//
+//	0  header: kind RecChange
+//	8  u16 change kind
+//	10 u16 length of path
+//	12 u32 zero
+//	16 path
+type Change struct {
+	Kind uint16
+	Path []byte
+}
+
+// AppendChange appends a RecChange.
+func AppendChange(b []byte, c Change) []byte {
+	b, at := begin(b, RecChange, 0)
+	b = put16(b, c.Kind)
+	b = put16(b, uint16(len(c.Path)))
+	b = put32(b, 0)
+	b = append(b, c.Path...)
+	return end(b, at)
+}
+
+// ParseChange reads a RecChange.
+func ParseChange(r Record) (c Change, ok bool) {
+	b := r.Body
+	if r.Kind != RecChange || len(b) < 8 {
+		return c, false
+	}
+	p, ok := span(b, 8, int(u16(b, 2)))
+	return Change{Kind: u16(b, 0), Path: p}, ok
+}

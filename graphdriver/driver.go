@@ -1,0 +1,140 @@
+package graphdriver
+
+import (
+	"context"
+	"io"
+
+	"github.com/bulkhead/bulkhead/graphdriver/layertar"
+)
+
+// CreateOptions are what Create and CreateReadWrite take beside the ids.
+// The zero value asks for nothing.
+type CreateOptions struct {
+	// MountLabel is an SELinux label, or "".
+	MountLabel string
+	// StorageOpt are the driver's own per-layer options (Docker's
+	// --storage-opt). A driver refuses keys it does not know.
+	StorageOpt map[string]string
+}
+
+// Pair is one line of low level information, in the driver's own order.
+type Pair struct{ Key, Value string }
+
+// ProtoDriver is the minimum a graph driver provides; naivediff.New turns it
+// into a Driver.
+//
+// id and parent are layer ids as ValidateID accepts them; parent may be "".
+// Every method ends early with ctx's error when ctx is done. All methods may
+// be called concurrently; a driver serialises mutations of one id itself.
+type ProtoDriver interface {
+	// String returns the driver's name.
+	String() string
+	// CreateReadWrite creates a layer that is to be a container's storage.
+	// An id that exists is ErrExists.
+	CreateReadWrite(ctx context.Context, id, parent string, opts CreateOptions) error
+	// Create creates a layer that is to be filled by ApplyDiff.
+	// An id that exists is ErrExists.
+	Create(ctx context.Context, id, parent string, opts CreateOptions) error
+	// Remove removes the layer. An unknown id is no error.
+	Remove(ctx context.Context, id string) error
+	// Get makes the layer's tree available and returns the absolute path of
+	// its root. Calls nest: each is undone by one Put.
+	Get(ctx context.Context, id, mountLabel string) (dir string, err error)
+	// Put undoes one Get. An unknown id, or one without a Get, is no error.
+	Put(ctx context.Context, id string) error
+	// Exists reports whether the layer is known to the driver.
+	Exists(ctx context.Context, id string) (bool, error)
+	// Status describes the driver itself.
+	Status(ctx context.Context) ([]Pair, error)
+	// GetMetadata describes one layer. An unknown id is ErrNotFound.
+	GetMetadata(ctx context.Context, id string) (map[string]string, error)
+	// Cleanup releases whatever the driver holds, such as mounts left over.
+	Cleanup(ctx context.Context) error
+}
+
+// DiffDriver is what turns a store of trees into a store of layers.
+// parent may be any ancestor of id, or "" for all of id's content.
+type DiffDriver interface {
+	// Diff returns an uncompressed tar of what is needed to turn parent's
+	// tree into id's. The caller reads it to the end or closes it early; an
+	// error after the first byte is returned by Read, never as io.EOF.
+	Diff(ctx context.Context, id, parent string) (io.ReadCloser, error)
+	// Changes lists the differences between parent's tree and id's, sorted
+	// by path, with the directories that hold a change. With parent "" all
+	// are additions.
+	Changes(ctx context.Context, id, parent string) ([]Change, error)
+	// ApplyDiff extracts an uncompressed tar into the layer and returns the
+	// size in bytes of the regular files that it brought, hard links counted
+	// once. It reads diff to its end.
+	ApplyDiff(ctx context.Context, id, parent string, diff io.Reader) (size int64, err error)
+	// DiffSize returns the size in bytes of the changes against parent.
+	DiffSize(ctx context.Context, id, parent string) (size int64, err error)
+}
+
+// Driver is a complete graph driver.
+type Driver interface {
+	ProtoDriver
+	DiffDriver
+}
+
+// FileGetCloser reads the files of one layer by the names its tar used.
+type FileGetCloser interface {
+	// Get opens the regular file that an archive entry called name wrote.
+	Get(name string) (io.ReadCloser, error)
+	// Close releases the layer. It does not wait for files still open.
+	Close() error
+}
+
+// DiffGetterDriver is a Driver whose files can be read for tar-split without
+// Get, which may mount.
+type DiffGetterDriver interface {
+	Driver
+	DiffGetter(ctx context.Context, id string) (FileGetCloser, error)
+}
+
+// EntryApplier is ApplyDiff for a caller that has parsed the archive already:
+// one parse then feeds the driver, the digest and tar-split. The result is
+// that of ApplyDiff. The driver reads src to its end, or returns an error.
+type EntryApplier interface {
+	ApplyEntries(ctx context.Context, id, parent string, src layertar.Source) (size int64, err error)
+}
+
+// Sealer is told which layers are committed. From then on nothing but Remove
+// of its own id may change such a layer. Sealing twice is no error.
+type Sealer interface {
+	Seal(ctx context.Context, ids ...string) error
+}
+
+// Syncer makes everything written so far for the layers durable, in one go.
+// A caller that gets no Syncer syncs the file system of the driver's root.
+type Syncer interface {
+	SyncLayers(ctx context.Context, ids ...string) error
+}
+
+// Checker tells whether a path is a mount point of the kind it checks for.
+type Checker interface {
+	IsMounted(path string) bool
+}
+
+// Capabilities are claims that let a caller take a faster road. None is
+// believed where being wrong could lose data.
+type Capabilities struct {
+	// ReproducesExactDiffs: Diff against the direct parent yields, byte for
+	// byte, the archive that ApplyDiff was given.
+	ReproducesExactDiffs bool
+	// DiffIndependentOfParent: a layer can be applied before its parent is.
+	DiffIndependentOfParent bool
+}
+
+// CapabilityDriver is a driver with claims.
+type CapabilityDriver interface {
+	Capabilities() Capabilities
+}
+
+// CapabilitiesOf returns the claims of a driver, none if it makes none.
+func CapabilitiesOf(d ProtoDriver) Capabilities {
+	if c, ok := d.(CapabilityDriver); ok {
+		return c.Capabilities()
+	}
+	return Capabilities{}
+}

@@ -1,0 +1,306 @@
+package layertar
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"hash"
+	"hash/crc64"
+	"io"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/vbatts/tar-split/archive/tar"
+)
+
+// Tap receives, in order, what tar-split keeps of an archive: every byte that
+// is not payload, and for each entry its name, size and the payload's CRC-64.
+// The slices are valid during the call only. An error ends the reading.
+type Tap interface {
+	Segment(raw []byte) error
+	File(name string, size int64, crc []byte) error
+}
+
+// crcTable is tar-split's polynomial.
+var crcTable = crc64.MakeTable(crc64.ISO)
+
+const (
+	readAhead    = 256 << 10
+	trailerChunk = 64 << 10
+)
+
+// Reader is the Source over an uncompressed stream.
+type Reader struct {
+	in      *counter
+	tr      *tar.Reader
+	tap     Tap
+	crc     hash.Hash64
+	sum     []byte
+	cur     *Entry
+	left    int64 // payload of cur not yet read
+	kept    int64 // bytes that tar-split would reproduce
+	started bool
+	err     error
+}
+
+// NewReader reads the archive in r; tap may be nil.
+func NewReader(r io.Reader, tap Tap) *Reader {
+	in := &counter{r: bufio.NewReaderSize(r, readAhead)}
+	tr := tar.NewReader(in)
+	tr.RawAccounting = true
+	return &Reader{in: in, tr: tr, tap: tap, crc: crc64.New(crcTable)}
+}
+
+// Next implements Source.
+func (r *Reader) Next() (*Entry, error) {
+	r.started = true
+	if r.err != nil {
+		return nil, r.err
+	}
+	e, err := r.next()
+	if err != nil {
+		r.err = err
+		return nil, err
+	}
+	return e, nil
+}
+
+func (r *Reader) next() (*Entry, error) {
+	if err := r.finishPayload(); err != nil {
+		return nil, err
+	}
+	hdr, err := r.tr.Next()
+	if err != nil && err != io.EOF {
+		return nil, r.describe(err)
+	}
+	if serr := r.segment(r.tr.RawBytes()); serr != nil {
+		return nil, serr
+	}
+	if err == io.EOF {
+		return nil, r.trailer()
+	}
+	e, err := toEntry(hdr)
+	if err != nil {
+		return nil, err
+	}
+	r.cur, r.left = e, e.Size
+	r.crc.Reset()
+	if e.Size == 0 {
+		r.cur = nil
+		return e, r.file(e.Name, 0, nil)
+	}
+	return e, nil
+}
+
+// Read implements Source.
+func (r *Reader) Read(p []byte) (int, error) {
+	if r.err != nil {
+		return 0, r.err
+	}
+	if r.left == 0 {
+		return 0, io.EOF
+	}
+	if int64(len(p)) > r.left {
+		p = p[:r.left]
+	}
+	n, err := r.tr.Read(p)
+	r.left -= int64(n)
+	r.kept += int64(n)
+	if r.tap != nil {
+		r.crc.Write(p[:n])
+	}
+	if err == io.EOF && r.left > 0 {
+		err = io.ErrUnexpectedEOF
+	}
+	if err != nil && err != io.EOF {
+		r.err = r.describe(err)
+		return n, r.err
+	}
+	return n, nil
+}
+
+// Raw implements Source: the tee feeds a second Reader's parse as the bytes
+// are read, so that both see the same archive.
+func (r *Reader) Raw() (io.Reader, error) {
+	if r.started {
+		return nil, errors.New("layertar: Raw after Next")
+	}
+	r.started = true
+	return newRaw(r), nil
+}
+
+func (r *Reader) finishPayload() error {
+	if r.cur == nil {
+		return nil
+	}
+	e := r.cur
+	var buf [32 << 10]byte
+	for r.left > 0 {
+		if _, err := r.Read(buf[:]); err != nil {
+			return err
+		}
+	}
+	r.cur = nil
+	r.sum = r.crc.Sum(r.sum[:0])
+	return r.file(e.Name, e.Size, r.sum)
+}
+
+func (r *Reader) segment(b []byte) error {
+	r.kept += int64(len(b))
+	if r.tap == nil || len(b) == 0 {
+		return nil
+	}
+	return r.tap.Segment(b)
+}
+
+func (r *Reader) file(name string, size int64, crc []byte) error {
+	if r.tap == nil {
+		return nil
+	}
+	return r.tap.File(name, size, crc)
+}
+
+// trailer keeps whatever follows the end marker, then proves that nothing was
+// missed. It returns io.EOF if all is well.
+func (r *Reader) trailer() error {
+	buf := make([]byte, trailerChunk)
+	for {
+		n, err := r.in.Read(buf)
+		if serr := r.segment(buf[:n]); serr != nil {
+			return serr
+		}
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if r.kept != r.in.n {
+		return fmt.Errorf("archive of %d bytes could be reproduced to %d only: %w", r.in.n, r.kept, ErrRefused)
+	}
+	return io.EOF
+}
+
+// describe tells a malformed archive from a failing reader.
+func (r *Reader) describe(err error) error {
+	if r.in.err != nil && r.in.err != io.EOF {
+		return r.in.err
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) || err == io.EOF {
+		return fmt.Errorf("archive ends in the middle of an entry, after %d bytes: %w: %w", r.in.n, ErrRefused, io.ErrUnexpectedEOF)
+	}
+	return fmt.Errorf("at byte %d: %w: %w", r.in.n, err, ErrRefused)
+}
+
+func toEntry(hdr *tar.Header) (*Entry, error) {
+	for key := range hdr.PAXRecords {
+		if strings.HasPrefix(key, "GNU.sparse.") {
+			return nil, refuse(hdr.Name, "sparse files cannot be exported byte for byte; repack without --sparse")
+		}
+	}
+	e := &Entry{Name: hdr.Name, Mode: uint32(hdr.Mode) & 0o7777, ModTime: hdr.ModTime}
+	switch hdr.Typeflag {
+	case tar.TypeXGlobalHeader:
+		e.Kind, e.Path = Ignored, "."
+		return e, nil
+	case tar.TypeGNUSparse:
+		return nil, refuse(hdr.Name, "sparse files cannot be exported byte for byte; repack without --sparse")
+	case tar.TypeReg, tar.TypeRegA:
+		e.Kind, e.Size = File, hdr.Size
+	case tar.TypeDir:
+		e.Kind = Dir
+	case tar.TypeSymlink:
+		e.Kind, e.Link = Symlink, hdr.Linkname
+	case tar.TypeLink:
+		e.Kind = Hardlink
+	case tar.TypeChar:
+		e.Kind = Char
+	case tar.TypeBlock:
+		e.Kind = Block
+	case tar.TypeFifo:
+		e.Kind = Fifo
+	default:
+		return nil, refuse(hdr.Name, "unknown entry type %q", hdr.Typeflag)
+	}
+	clean, err := CleanName(hdr.Name)
+	if err != nil {
+		return nil, err
+	}
+	kind, target, err := classify(hdr.Name, clean)
+	if err != nil {
+		return nil, err
+	}
+	e.Path = target
+	if kind != 0 {
+		if e.Size > 0 {
+			return nil, refuse(hdr.Name, "%s with %d bytes of content, which no file would hold", kind, e.Size)
+		}
+		e.Kind = kind
+		return e, nil
+	}
+	if e.Kind == Hardlink {
+		if e.Link, err = CleanName(hdr.Linkname); err != nil {
+			return nil, refuse(hdr.Name, "hard link target: %v", err)
+		}
+	}
+	if e.Kind == Symlink && (e.Link == "" || len(e.Link) > maxPath || strings.IndexByte(e.Link, 0) >= 0) {
+		return nil, refuse(hdr.Name, "symlink target is empty, too long or holds a NUL byte")
+	}
+	if err := fillOwner(e, hdr); err != nil {
+		return nil, err
+	}
+	return e, fillXattrs(e, hdr)
+}
+
+func fillOwner(e *Entry, hdr *tar.Header) error {
+	if !id32(int64(hdr.Uid)) || !id32(int64(hdr.Gid)) {
+		return refuse(hdr.Name, "owner %d:%d is out of range", hdr.Uid, hdr.Gid)
+	}
+	e.UID, e.GID = uint32(hdr.Uid), uint32(hdr.Gid)
+	if e.Kind == Char || e.Kind == Block {
+		if hdr.Devmajor < 0 || hdr.Devmajor > 0xfff || hdr.Devminor < 0 || hdr.Devminor > 0xfffff {
+			return refuse(hdr.Name, "device number %d:%d is out of range", hdr.Devmajor, hdr.Devminor)
+		}
+		e.Major, e.Minor = uint32(hdr.Devmajor), uint32(hdr.Devminor)
+	}
+	return nil
+}
+
+func id32(v int64) bool { return v >= 0 && v < math.MaxUint32 }
+
+func fillXattrs(e *Entry, hdr *tar.Header) error {
+	for name, value := range hdr.Xattrs {
+		if name == "" || len(name) > 255 || strings.IndexByte(name, 0) >= 0 || len(value) > 64<<10 {
+			return refuse(hdr.Name, "extended attribute %.64q is not one a file system can hold", name)
+		}
+		if strings.HasPrefix(name, "trusted.overlay.") || strings.HasPrefix(name, "user.overlay.") {
+			return refuse(hdr.Name, "extended attribute %q belongs to overlay file systems and may not come from an archive", name)
+		}
+		e.Xattrs = append(e.Xattrs, Xattr{Name: name, Value: value})
+	}
+	slices.SortFunc(e.Xattrs, func(a, b Xattr) int { return strings.Compare(a.Name, b.Name) })
+	return nil
+}
+
+// counter counts what the parser consumed and keeps the reader's own error.
+type counter struct {
+	r   *bufio.Reader
+	n   int64
+	err error
+	tee *bytes.Buffer
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	if err != nil {
+		c.err = err
+	}
+	if c.tee != nil {
+		c.tee.Write(p[:n])
+	}
+	return n, err
+}
