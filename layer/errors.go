@@ -1,0 +1,43 @@
+package layer
+
+import (
+	"errors"
+	"fmt"
+)
+
+var (
+	// ErrNotFound: no layer of that chain ID.
+	ErrNotFound = errors.New("layer does not exist")
+	// ErrNotAncestor: the layer named is not beneath the other.
+	ErrNotAncestor = errors.New("not an ancestor of the layer")
+	// ErrMaxDepth: the chain would be longer than MaxDepth.
+	ErrMaxDepth = errors.New("max depth exceeded")
+	// ErrNotRetained: the layer was released before, or is another store's.
+	ErrNotRetained = errors.New("layer not retained")
+	// ErrCorrupt: stored data is not what was stored.
+	ErrCorrupt = errors.New("layer data is corrupt")
+	// ErrDigestMismatch: the archive is not the one that was expected.
+	ErrDigestMismatch = errors.New("layer archive does not match its digest")
+	// ErrReadOnly: the store was opened for reading.
+	ErrReadOnly = errors.New("store is open for reading only")
+	// ErrLocked: another process holds the store.
+	ErrLocked = errors.New("store is locked")
+)
+
+// MaxDepth is the longest chain, as in Docker.
+const MaxDepth = 125
+
+// FileError names the file of a layer whose stored content or presence is
+// not as recorded. It wraps ErrCorrupt.
+type FileError struct {
+	Layer DiffID
+	File  string // the name in the archive
+	Cause error
+}
+
+func (e *FileError) Error() string {
+	return fmt.Sprintf("layer %s: file %q: %v", e.Layer, e.File, e.Cause)
+}
+
+// Unwrap makes errors.Is find ErrCorrupt and the cause.
+func (e *FileError) Unwrap() []error { return []error{ErrCorrupt, e.Cause} }
