@@ -1,0 +1,79 @@
+package confine
+
+import (
+	"golang.org/x/sys/unix"
+)
+
+// OpenFile opens a file for a guest. Only regular files and directories are
+// ever opened: what is there is looked at first, and that very inode is then
+// opened. With O_CREAT a missing file is made, its parent resolved the same
+// way. noLinked refuses to open a file for writing that has several names,
+// since another may lie in a layer that is sealed.
+func (d *Dir) OpenFile(p string, flags int, perm uint32, how How, noLinked bool) (int, error) {
+	const allowed = unix.O_ACCMODE | unix.O_APPEND | unix.O_TRUNC | unix.O_CREAT | unix.O_EXCL | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_SYNC | unix.O_DSYNC
+	flags &= allowed
+	writes := flags&unix.O_ACCMODE != unix.O_RDONLY || flags&unix.O_TRUNC != 0
+	if flags&unix.O_CREAT != 0 {
+		fd, err := d.create(p, flags, perm, how)
+		if err == nil || flags&unix.O_EXCL != 0 || !isErrno(err, unix.EEXIST) {
+			return fd, err
+		}
+	}
+	looked, err := d.open(p, unix.O_PATH|flags&unix.O_NOFOLLOW, 0, how)
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(looked)
+	st, err := statFd(looked)
+	if err != nil {
+		return -1, err
+	}
+	if err := mayOpen(&st, flags, writes, noLinked); err != nil {
+		return -1, &PathError{Op: "open", Path: p, Err: err}
+	}
+	flags &^= unix.O_CREAT | unix.O_EXCL | unix.O_NOFOLLOW
+	fd, err := unix.Open(procPath(looked), flags|unix.O_CLOEXEC|unix.O_NOCTTY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return -1, &PathError{Op: "open", Path: p, Err: err}
+	}
+	return fd, nil
+}
+
+func (d *Dir) create(p string, flags int, perm uint32, how How) (int, error) {
+	fd, base, err := d.parent(p, how)
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(fd)
+	file, err := unix.Openat(fd, base, flags|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, perm&0o777)
+	if err != nil {
+		return -1, &PathError{Op: "create", Path: p, Err: err}
+	}
+	return file, nil
+}
+
+func mayOpen(st *Stat, flags int, writes, noLinked bool) error {
+	switch st.Type() {
+	case unix.S_IFDIR:
+		if writes {
+			return unix.EISDIR
+		}
+	case unix.S_IFREG:
+		if flags&unix.O_DIRECTORY != 0 {
+			return unix.ENOTDIR
+		}
+		if writes && noLinked && st.Nlink > 1 {
+			return unix.EPERM
+		}
+	case unix.S_IFLNK:
+		return unix.ELOOP
+	default:
+		return unix.EPERM
+	}
+	return nil
+}
+
+func isErrno(err error, want unix.Errno) bool {
+	pe, ok := err.(*PathError)
+	return ok && pe.Err == want
+}

@@ -1,0 +1,150 @@
+package confine
+
+import (
+	"encoding/binary"
+	"hash/maphash"
+	"slices"
+	"strings"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Name is one name of a directory and its lstat.
+type Name struct {
+	Name  string
+	Stat  Stat
+	Attrs uint64 // digest of extended attributes, if asked for
+}
+
+// Lister lists directories with everything a comparison needs. Its digests
+// compare with each other only. It may be used concurrently.
+type Lister struct{ seed maphash.Seed }
+
+// NewLister returns a Lister with a seed of its own, so that no tree can be
+// made whose digests collide.
+func NewLister() *Lister { return &Lister{seed: maphash.MakeSeed()} }
+
+// List reads one directory, sorted by the bytes of its names.
+func (l *Lister) List(d *Dir, p string, attrs bool) ([]Name, error) {
+	fd, err := d.open(p, unix.O_RDONLY|unix.O_DIRECTORY, 0, NoLinks)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(fd)
+	raw, err := readNames(fd)
+	if err != nil {
+		return nil, &PathError{Op: "read directory", Path: p, Err: err}
+	}
+	out := make([]Name, 0, len(raw))
+	for _, n := range raw {
+		st, err := statAt(fd, n.name)
+		if err == unix.ENOENT {
+			continue // gone meanwhile
+		}
+		if err != nil {
+			return nil, &PathError{Op: "stat", Path: p + "/" + n.name, Err: err}
+		}
+		out = append(out, Name{Name: n.name, Stat: st})
+	}
+	if attrs {
+		if err := l.digests(fd, out); err != nil {
+			return nil, &PathError{Op: "read extended attributes in", Path: p, Err: err}
+		}
+	}
+	return out, nil
+}
+
+func (l *Lister) digests(fd int, names []Name) error {
+	for i := range names {
+		has, err := hasXattrs(fd, names[i].Name)
+		if err == nil && has {
+			names[i].Attrs, err = l.digestAt(fd, names[i].Name)
+		}
+		if err != nil && err != unix.ENOENT {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *Lister) digestAt(dirfd int, name string) (uint64, error) {
+	fd, err := unix.Openat(dirfd, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer unix.Close(fd)
+	return attrDigest(l.seed, procPath(fd))
+}
+
+// sysListxattrat is listxattrat(2), Linux 6.13, the same number everywhere.
+const sysListxattrat = 465
+
+// hasXattrs answers the common case, none, with one system call.
+func hasXattrs(dirfd int, name string) (bool, error) {
+	p, err := unix.BytePtrFromString(name)
+	if err != nil {
+		return false, err
+	}
+	n, _, errno := unix.Syscall6(sysListxattrat, uintptr(dirfd), uintptr(unsafe.Pointer(p)), unix.AT_SYMLINK_NOFOLLOW, 0, 0, 0)
+	switch errno {
+	case 0:
+		return n > 0, nil
+	case unix.ENOTSUP:
+		return false, nil
+	case unix.ENOSYS, unix.EPERM: // an older kernel, or a filter before it
+		m, err := unix.Llistxattr(procPath(dirfd)+"/"+name, nil)
+		if err == unix.ENOTSUP {
+			return false, nil
+		}
+		return m > 0, err
+	}
+	return false, errno
+}
+
+type rawName struct {
+	name string
+	ino  uint64
+	typ  uint8
+}
+
+// readNames reads all names of an open directory but "." and "..", sorted.
+func readNames(fd int) ([]rawName, error) {
+	var out []rawName
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := unix.ReadDirent(fd, buf)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if n <= 0 {
+			break
+		}
+		out = appendDirents(out, buf[:n])
+	}
+	slices.SortFunc(out, func(a, b rawName) int { return strings.Compare(a.name, b.name) })
+	return out, nil
+}
+
+// appendDirents takes the names out of linux_dirent64 records: u64 inode,
+// i64 offset, u16 length, u8 type, name with a final NUL.
+func appendDirents(out []rawName, b []byte) []rawName {
+	for len(b) >= 19 {
+		reclen := int(binary.NativeEndian.Uint16(b[16:]))
+		if reclen < 19 || reclen > len(b) {
+			return out
+		}
+		name := b[19:reclen]
+		if i := slices.Index(name, 0); i >= 0 {
+			name = name[:i]
+		}
+		if s := string(name); s != "." && s != ".." {
+			out = append(out, rawName{name: s, ino: binary.NativeEndian.Uint64(b), typ: b[18]})
+		}
+		b = b[reclen:]
+	}
+	return out
+}

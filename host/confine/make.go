@@ -1,0 +1,342 @@
+package confine
+
+import (
+	"context"
+	"errors"
+	"io"
+	"path"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/bulkhead/bulkhead/graphdriver/layertar"
+)
+
+func dirOf(p string) string { return path.Dir(p) }
+
+// makeDir makes a directory, or takes one that is there, and gives it what
+// the entry says. Its time is set at the end.
+func (a *Applier) makeDir(h *parent, name string, e *layertar.Entry, mtime Time) error {
+	err := unix.Mkdirat(h.fd, name, 0o700)
+	if err != nil && !errors.Is(err, unix.EEXIST) {
+		return err
+	}
+	fd, oerr := openDirAt(h.fd, name)
+	if oerr != nil {
+		if err != nil {
+			return err // taken by something that is no directory
+		}
+		return oerr
+	}
+	defer unix.Close(fd)
+	return a.dress(fd, e, mtime)
+}
+
+// applyRoot gives the base itself what an entry "./" says.
+func (a *Applier) applyRoot(e *layertar.Entry, mtime Time) error {
+	if e.Kind != layertar.Dir {
+		return refused(e.Path, "the root of a layer can only be a directory")
+	}
+	fd, err := openDirAt(a.base.fd, ".")
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	return a.dress(fd, e, mtime)
+}
+
+// dress sets owner, mode and attributes of an open directory and notes its
+// time.
+func (a *Applier) dress(fd int, e *layertar.Entry, mtime Time) error {
+	if err := a.attributes(fd, e, 0o700, false); err != nil {
+		return err
+	}
+	st, err := statFd(fd)
+	if err != nil {
+		return err
+	}
+	a.times[st.Ino] = touched{path: e.Path, mtime: mtime}
+	if h := a.open[e.Path]; h != nil && h.ino == st.Ino {
+		h.mode = st.Mode
+	}
+	return nil
+}
+
+// attributes sets owner, mode and extended attributes of an open file, in the
+// order in which none undoes another. floor is what mode keeps for its owner
+// where the owner is all that reads it; own says that the owner is right.
+func (a *Applier) attributes(fd int, e *layertar.Entry, floor uint32, own bool) error {
+	mode := e.Mode
+	if a.opt.Unprivileged {
+		mode |= floor
+	}
+	if !own {
+		if err := a.left(unix.Fchown(fd, int(e.UID), int(e.GID)), &a.done.LeftOwners); err != nil {
+			return err
+		}
+	}
+	if err := unix.Fchmod(fd, mode); err != nil {
+		return err
+	}
+	for _, x := range e.Xattrs {
+		if err := a.left(unix.Fsetxattr(fd, x.Name, []byte(x.Value), 0), &a.done.LeftXattrs); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// left counts what this user may not do instead of failing, if so allowed.
+// A file system without the attribute at all counts for everybody.
+func (a *Applier) left(err error, count *int64) error {
+	if err == nil {
+		return nil
+	}
+	if a.opt.Unprivileged && (errors.Is(err, unix.EPERM) || errors.Is(err, unix.EINVAL)) || errors.Is(err, unix.ENOTSUP) {
+		a.mu.Lock()
+		*count++
+		a.mu.Unlock()
+		return nil
+	}
+	return err
+}
+
+func (a *Applier) hardlink(ctx context.Context, h *parent, name string, key uint64, e *layertar.Entry) error {
+	if err := a.Wait(ctx); err != nil {
+		return err
+	}
+	fd, target, err := a.base.parent(e.Link, InRoot)
+	if err != nil {
+		return refused(e.Link, "hard link to what does not exist")
+	}
+	defer unix.Close(fd)
+	st, err := statFd(fd)
+	if err != nil {
+		return err
+	}
+	from := a.key(st.Ino, target)
+	if from == key {
+		return refused(e.Link, "hard link to itself")
+	}
+	if a.made[from] == madeNothing {
+		a.made[key] = madeNothing
+		return nil
+	}
+	a.made[key] = madeOther
+	err = a.replaceable(ctx, h, name, func() error { return unix.Linkat(fd, target, h.fd, name, 0) })
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EPERM) {
+		return refused(e.Link, "hard link to what does not exist or is a directory")
+	}
+	return err
+}
+
+// node makes symlinks, devices and fifos.
+func (a *Applier) node(ctx context.Context, h *parent, name string, key uint64, e *layertar.Entry, mtime Time) error {
+	a.made[key] = madeOther
+	err := a.replaceable(ctx, h, name, func() error {
+		switch e.Kind {
+		case layertar.Symlink:
+			return unix.Symlinkat(e.Link, h.fd, name)
+		case layertar.Fifo:
+			return unix.Mknodat(h.fd, name, unix.S_IFIFO|0o600, 0)
+		case layertar.Char:
+			return unix.Mknodat(h.fd, name, unix.S_IFCHR|0o600, int(unix.Mkdev(e.Major, e.Minor)))
+		default:
+			return unix.Mknodat(h.fd, name, unix.S_IFBLK|0o600, int(unix.Mkdev(e.Major, e.Minor)))
+		}
+	})
+	if a.opt.Unprivileged && errors.Is(err, unix.EPERM) {
+		a.made[key] = madeNothing
+		a.mu.Lock()
+		a.done.LeftNodes++
+		a.mu.Unlock()
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return a.dressNode(h, name, e, mtime)
+}
+
+func (a *Applier) dressNode(h *parent, name string, e *layertar.Entry, mtime Time) error {
+	err := unix.Fchownat(h.fd, name, int(e.UID), int(e.GID), unix.AT_SYMLINK_NOFOLLOW)
+	if err := a.left(err, &a.done.LeftOwners); err != nil {
+		return err
+	}
+	if e.Kind != layertar.Symlink || len(e.Xattrs) > 0 {
+		if err := a.nodeAttributes(h, name, e); err != nil {
+			return err
+		}
+	}
+	return setTimesAt(h.fd, name, mtime)
+}
+
+func (a *Applier) nodeAttributes(h *parent, name string, e *layertar.Entry) error {
+	fd, err := openat2(h.fd, name, unix.O_PATH|unix.O_NOFOLLOW, 0, NoLinks)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	if e.Kind != layertar.Symlink {
+		if err := unix.Chmod(procPath(fd), e.Mode); err != nil {
+			return err
+		}
+	}
+	for _, x := range e.Xattrs {
+		if err := a.left(unix.Setxattr(procPath(fd), x.Name, []byte(x.Value), 0), &a.done.LeftXattrs); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// job is one regular file to be written by a worker.
+type job struct {
+	h       *parent
+	name    string
+	e       *layertar.Entry
+	path    string
+	mtime   Time
+	body    Payload
+	aliased bool
+}
+
+func (a *Applier) file(ctx context.Context, h *parent, name string, e *layertar.Entry, p string, mtime Time, body Payload) (handed bool, err error) {
+	j := &job{h: h, name: name, e: e, path: p, mtime: mtime, body: body, aliased: h.aliased}
+	if body.Rest != nil {
+		err := a.writeReplacing(j)
+		if errors.Is(err, unix.EISDIR) {
+			err = a.replaceable(ctx, h, name, func() error { return a.write(j) })
+		}
+		return false, err
+	}
+	a.hold(h)
+	a.flying.Add(1)
+	select {
+	case a.jobs <- j:
+		return true, nil
+	case <-ctx.Done():
+		a.flying.Done()
+		a.release(h)
+		return false, context.Cause(ctx)
+	}
+}
+
+// work writes files until there are no more.
+func (a *Applier) work() {
+	defer a.workers.Done()
+	for j := range a.jobs {
+		if a.failed() == nil {
+			err := a.writeReplacing(j)
+			if errors.Is(err, unix.EISDIR) {
+				a.mu.Lock()
+				a.later = append(a.later, j)
+				a.mu.Unlock()
+				a.flying.Done()
+				continue
+			}
+			if err != nil {
+				a.fail(&entryError{name: j.e.Name, err: err})
+			}
+		}
+		a.settle(j)
+		a.flying.Done()
+	}
+}
+
+// settle gives back what a job held.
+func (a *Applier) settle(j *job) {
+	if j.body.Done != nil {
+		j.body.Done()
+	}
+	a.release(j.h)
+}
+
+// writeReplacing writes one file; a name that a lower layer has taken is
+// cleared first. A directory is EISDIR.
+func (a *Applier) writeReplacing(j *job) error {
+	err := a.write(j)
+	if !errors.Is(err, unix.EEXIST) {
+		return err
+	}
+	err = unix.Unlinkat(j.h.fd, j.name, 0)
+	if err != nil && !errors.Is(err, unix.ENOENT) {
+		return err
+	}
+	return a.write(j)
+}
+
+func (a *Applier) write(j *job) error {
+	const flags = unix.O_CREAT | unix.O_EXCL | unix.O_WRONLY | unix.O_NOFOLLOW | unix.O_CLOEXEC
+	fd, err := unix.Openat(j.h.fd, j.name, flags, 0o600)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	if j.body.Rest != nil {
+		err = copyTo(fd, j.body.Rest, j.e.Size)
+	} else {
+		err = writeAll(fd, j.body.Held)
+	}
+	if err != nil {
+		return err
+	}
+	own := j.e.UID == a.euid && j.e.GID == a.egid && j.h.mode&unix.S_ISGID == 0
+	if err := a.attributes(fd, j.e, 0o600, own); err != nil {
+		return err
+	}
+	if j.aliased && j.e.Size > 0 {
+		st, err := statFd(fd)
+		if err != nil {
+			return err
+		}
+		a.mu.Lock()
+		a.recheck = append(a.recheck, aliasedFile{path: j.path, dev: st.Dev, ino: st.Ino})
+		a.mu.Unlock()
+	}
+	return futimens(fd, timespec(j.mtime), timespec(j.mtime))
+}
+
+func writeAll(fd int, b []byte) error {
+	for len(b) > 0 {
+		n, err := unix.Write(fd, b)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		b = b[n:]
+	}
+	return nil
+}
+
+func copyTo(fd int, r io.Reader, size int64) error {
+	buf := make([]byte, 1<<20)
+	var total int64
+	for {
+		n, err := r.Read(buf)
+		if werr := writeAll(fd, buf[:n]); werr != nil {
+			return werr
+		}
+		total += int64(n)
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if total != size {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+
+// entryError names the entry that a writer failed at.
+type entryError struct {
+	name string
+	err  error
+}
+
+func (e *entryError) Error() string { return "entry \"" + e.name + "\": " + e.err.Error() }
+func (e *entryError) Unwrap() error { return e.err }

@@ -1,0 +1,181 @@
+package confine
+
+import (
+	"golang.org/x/sys/unix"
+)
+
+// Mkdir makes one directory; its parent must exist.
+func (d *Dir) Mkdir(p string, mode uint32) error {
+	return d.withParent("make directory", p, NoLinks, func(fd int, base string) error {
+		return unix.Mkdirat(fd, base, mode)
+	})
+}
+
+// Rename moves from to to within the directory, replacing as rename(2) does.
+func (d *Dir) Rename(from, to string, how How) error {
+	ffd, fbase, err := d.parent(from, how)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(ffd)
+	return d.withParent("rename", to, how, func(fd int, base string) error {
+		return unix.Renameat(ffd, fbase, fd, base)
+	})
+}
+
+// Link makes to a further name of the file from.
+func (d *Dir) Link(from, to string, how How) error {
+	ffd, fbase, err := d.parent(from, how)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(ffd)
+	return d.withParent("link", to, how, func(fd int, base string) error {
+		return unix.Linkat(ffd, fbase, fd, base, 0)
+	})
+}
+
+// Symlink makes a symlink. The target is not looked at.
+func (d *Dir) Symlink(target, p string, how How) error {
+	return d.withParent("symlink", p, how, func(fd int, base string) error {
+		return unix.Symlinkat(target, fd, base)
+	})
+}
+
+// Readlink reads a symlink.
+func (d *Dir) Readlink(p string, how How) (string, error) {
+	fd, err := d.open(p, unix.O_PATH|unix.O_NOFOLLOW, 0, how)
+	if err != nil {
+		return "", err
+	}
+	defer unix.Close(fd)
+	target, err := readlinkFd(fd)
+	if err == unix.ENOENT {
+		err = unix.EINVAL // what readlinkat says of a descriptor that is no symlink
+	}
+	if err != nil {
+		return "", &PathError{Op: "read link", Path: p, Err: err}
+	}
+	return target, nil
+}
+
+// Unlink removes one name that is not a directory.
+func (d *Dir) Unlink(p string, how How) error {
+	return d.withParent("unlink", p, how, func(fd int, base string) error {
+		return unix.Unlinkat(fd, base, 0)
+	})
+}
+
+// Rmdir removes an empty directory.
+func (d *Dir) Rmdir(p string, how How) error {
+	return d.withParent("remove directory", p, how, func(fd int, base string) error {
+		return unix.Unlinkat(fd, base, unix.AT_REMOVEDIR)
+	})
+}
+
+// Chmod sets the mode of what p is, which may not be a symlink.
+func (d *Dir) Chmod(p string, mode uint32, how How) error {
+	return d.withInode("change mode of", p, how, func(fd int) error {
+		st, err := statFd(fd)
+		if err != nil {
+			return err
+		}
+		if st.Type() == unix.S_IFLNK {
+			return unix.EOPNOTSUPP
+		}
+		return unix.Chmod(procPath(fd), mode&0o7777)
+	})
+}
+
+// Lchown sets the owner of p itself.
+func (d *Dir) Lchown(p string, uid, gid int, how How) error {
+	return d.withInode("change owner of", p, how, func(fd int) error {
+		return unix.Fchownat(fd, "", uid, gid, unix.AT_EMPTY_PATH)
+	})
+}
+
+// Lutimes sets the modification time of p itself; the access time too unless
+// a time is nil, which stays as it is.
+func (d *Dir) Lutimes(p string, atime, mtime *Time, how How) error {
+	ts := []unix.Timespec{{Nsec: unix.UTIME_OMIT}, {Nsec: unix.UTIME_OMIT}}
+	if atime != nil {
+		ts[0] = timespec(*atime)
+	}
+	if mtime != nil {
+		ts[1] = timespec(*mtime)
+	}
+	if p == "." || p == "" {
+		return d.withInode("set times of", p, how, func(fd int) error {
+			return unix.UtimesNanoAt(unix.AT_FDCWD, procPath(fd), ts, 0)
+		})
+	}
+	return d.withParent("set times of", p, how, func(fd int, base string) error {
+		return unix.UtimesNanoAt(fd, base, ts, unix.AT_SYMLINK_NOFOLLOW)
+	})
+}
+
+// Mknod makes a device or fifo with the mode as it is given.
+func (d *Dir) Mknod(p string, mode, major, minor uint32, how How) error {
+	return d.withParent("make node", p, how, func(fd int, base string) error {
+		if err := unix.Mknodat(fd, base, mode&unix.S_IFMT|0o600, int(unix.Mkdev(major, minor))); err != nil {
+			return err
+		}
+		nfd, err := openat2(fd, base, unix.O_PATH|unix.O_NOFOLLOW, 0, NoLinks)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(nfd)
+		return unix.Chmod(procPath(nfd), mode&0o7777)
+	})
+}
+
+// Getxattr, Setxattr, Listxattr and Removexattr work on p itself.
+func (d *Dir) Getxattr(p, name string, how How) (v []byte, err error) {
+	err = d.withInode("read attribute of", p, how, func(fd int) error {
+		v, err = xattrValue(procPath(fd), name)
+		return err
+	})
+	return v, err
+}
+
+func (d *Dir) Setxattr(p, name string, value []byte, how How) error {
+	return d.withInode("set attribute of", p, how, func(fd int) error {
+		return unix.Setxattr(procPath(fd), name, value, 0)
+	})
+}
+
+func (d *Dir) Listxattr(p string, how How) (names []string, err error) {
+	err = d.withInode("list attributes of", p, how, func(fd int) error {
+		names, err = xattrNames(procPath(fd))
+		return err
+	})
+	return names, err
+}
+
+func (d *Dir) Removexattr(p, name string, how How) error {
+	return d.withInode("remove attribute of", p, how, func(fd int) error {
+		return unix.Removexattr(procPath(fd), name)
+	})
+}
+
+func (d *Dir) withInode(op, p string, how How, f func(fd int) error) error {
+	fd, err := d.open(p, unix.O_PATH|unix.O_NOFOLLOW, 0, how)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	if err := f(fd); err != nil {
+		return &PathError{Op: op, Path: p, Err: err}
+	}
+	return nil
+}
+
+// Sync makes everything on the directory's file system durable.
+func (d *Dir) Sync() error {
+	fd, err := d.open(".", unix.O_RDONLY|unix.O_DIRECTORY, 0, NoLinks)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	return unix.Syncfs(fd)
+}

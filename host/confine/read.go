@@ -1,0 +1,154 @@
+package confine
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// openRegularAt opens one name for reading if, and only if, it is a regular
+// file: it is looked at through an O_PATH descriptor, and then that very
+// descriptor is opened, so that no device or fifo is ever touched.
+func openRegularAt(dirfd int, name string) (int, error) {
+	fd, err := openat2(dirfd, name, unix.O_PATH|unix.O_NOFOLLOW, 0, NoLinks)
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(fd)
+	return reopenRegular(fd)
+}
+
+func reopenRegular(fd int) (int, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return -1, err
+	}
+	switch st.Mode & unix.S_IFMT {
+	case unix.S_IFREG:
+	case unix.S_IFDIR:
+		return -1, unix.EISDIR
+	case unix.S_IFLNK:
+		return -1, unix.ELOOP
+	default:
+		return -1, unix.EINVAL
+	}
+	return unix.Open(procPath(fd), unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
+}
+
+// OpenRegular opens a regular file for reading.
+func (d *Dir) OpenRegular(p string, how How) (*os.File, error) {
+	fd, err := d.open(p, unix.O_PATH|unix.O_NOFOLLOW, 0, how)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(fd)
+	file, err := reopenRegular(fd)
+	if err != nil {
+		return nil, &PathError{Op: "open", Path: p, Err: err}
+	}
+	return os.NewFile(uintptr(file), p), nil
+}
+
+// EqualFiles compares the content of two regular files. Anything else is an
+// error.
+func EqualFiles(ctx context.Context, a *Dir, pa string, b *Dir, pb string, bufs *[2][]byte) (bool, error) {
+	fa, err := a.openRegularFd(pa)
+	if err != nil {
+		return false, err
+	}
+	defer unix.Close(fa)
+	fb, err := b.openRegularFd(pb)
+	if err != nil {
+		return false, err
+	}
+	defer unix.Close(fb)
+	for {
+		if ctx.Err() != nil {
+			return false, context.Cause(ctx)
+		}
+		na, ea := io.ReadFull(fdReader(fa), bufs[0])
+		nb, eb := io.ReadFull(fdReader(fb), bufs[1])
+		if na != nb || !bytes.Equal(bufs[0][:na], bufs[1][:nb]) {
+			return false, nil
+		}
+		if end(ea) && end(eb) {
+			return true, nil
+		}
+		if ea != nil && !end(ea) {
+			return false, &PathError{Op: "read", Path: pa, Err: ea}
+		}
+		if eb != nil && !end(eb) {
+			return false, &PathError{Op: "read", Path: pb, Err: eb}
+		}
+	}
+}
+
+func end(err error) bool { return err == io.EOF || err == io.ErrUnexpectedEOF }
+
+func (d *Dir) openRegularFd(p string) (int, error) {
+	fd, err := d.open(p, unix.O_PATH|unix.O_NOFOLLOW, 0, NoLinks)
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(fd)
+	file, err := reopenRegular(fd)
+	if err != nil {
+		return -1, &PathError{Op: "open", Path: p, Err: err}
+	}
+	return file, nil
+}
+
+// Usage is the size in bytes of all that is not a directory beneath p, each
+// inode once: how moby sizes a directory.
+func (d *Dir) Usage(ctx context.Context, p string) (int64, error) {
+	fd, err := d.open(p, unix.O_RDONLY|unix.O_DIRECTORY, 0, NoLinks)
+	if err != nil {
+		return 0, err
+	}
+	defer unix.Close(fd)
+	return usage(ctx, fd, map[uint64]struct{}{})
+}
+
+func usage(ctx context.Context, fd int, seen map[uint64]struct{}) (int64, error) {
+	if ctx.Err() != nil {
+		return 0, context.Cause(ctx)
+	}
+	names, err := readNames(fd)
+	if err != nil {
+		return 0, err
+	}
+	var total int64
+	for _, n := range names {
+		st, err := statAt(fd, n.name)
+		if err == unix.ENOENT {
+			continue
+		}
+		if err != nil {
+			return 0, err
+		}
+		if st.Type() != unix.S_IFDIR {
+			if _, twice := seen[st.Ino]; twice {
+				continue
+			}
+			if st.Nlink > 1 {
+				seen[st.Ino] = struct{}{}
+			}
+			total += st.Size
+			continue
+		}
+		sub, err := openDirAt(fd, n.name)
+		if err != nil {
+			return 0, err
+		}
+		size, err := usage(ctx, sub, seen)
+		unix.Close(sub)
+		if err != nil {
+			return 0, err
+		}
+		total += size
+	}
+	return total, nil
+}

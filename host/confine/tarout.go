@@ -1,0 +1,337 @@
+package confine
+
+import (
+	"archive/tar"
+	"context"
+	"io"
+	"path"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/bulkhead/bulkhead/graphdriver/layertar"
+)
+
+const (
+	tarQueue   = 64       // entries prepared ahead of the one being written
+	tarHold    = 64 << 10 // files up to this size are read ahead, in bytes
+	tarReaders = 2
+	whPrefix   = ".wh."
+)
+
+// TarWriter writes the archive of a layer from files beneath directories. What
+// is emitted is read ahead by others and written in order; a full queue makes
+// emitting wait. Directories that lead to an entry come before it by
+// themselves. Its methods are for one goroutine.
+type TarWriter struct {
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
+	tw      *tar.Writer
+	queue   chan *tarItem
+	prepare chan *tarItem
+	readers sync.WaitGroup
+	written chan struct{} // closed when the writing goroutine has ended
+	dirs    map[string]struct{}
+	owners  func(uid, gid uint32) (uint32, uint32)
+}
+
+type tarItem struct {
+	base  *Dir
+	path  string // "" for an entry without a file
+	hdr   *tar.Header
+	st    Stat
+	held  []byte
+	fd    int
+	body  io.Reader
+	ready chan struct{}
+	err   error
+}
+
+// NewTarWriter starts an archive on w. owners maps a file's owner to what the
+// archive says; nil keeps it. Close ends it.
+func NewTarWriter(ctx context.Context, w io.Writer, owners func(uid, gid uint32) (uint32, uint32)) *TarWriter {
+	ctx, cancel := context.WithCancelCause(ctx)
+	t := &TarWriter{
+		ctx: ctx, cancel: cancel, tw: tar.NewWriter(w), owners: owners,
+		queue: make(chan *tarItem, tarQueue), prepare: make(chan *tarItem, tarQueue),
+		written: make(chan struct{}), dirs: map[string]struct{}{".": {}},
+	}
+	for range tarReaders {
+		t.readers.Add(1)
+		go t.read()
+	}
+	go t.write()
+	return t
+}
+
+// File emits whatever lies at p beneath base as name.
+func (t *TarWriter) File(base *Dir, p, name string) error {
+	if err := t.lead(base, path.Dir(p), path.Dir(name)); err != nil {
+		return err
+	}
+	return t.put(base, p, name)
+}
+
+func (t *TarWriter) put(base *Dir, p, name string) error {
+	t.dirs[name] = struct{}{}
+	return t.push(&tarItem{base: base, path: p, hdr: &tar.Header{Name: name}})
+}
+
+// lead emits the directories above name that were not emitted yet. It stops
+// where path and name part, since nothing says what lies above then.
+func (t *TarWriter) lead(base *Dir, p, name string) error {
+	if _, ok := t.dirs[name]; ok || base == nil || path.Base(p) != path.Base(name) {
+		return nil
+	}
+	if err := t.lead(base, path.Dir(p), path.Dir(name)); err != nil {
+		return err
+	}
+	return t.put(base, p, name)
+}
+
+// Whiteout emits the deletion of name. base, if not nil, holds the directories
+// that lead there.
+func (t *TarWriter) Whiteout(base *Dir, name string) error {
+	dir, last := path.Split(name)
+	if err := t.lead(base, path.Clean("./"+dir), path.Clean("./"+dir)); err != nil {
+		return err
+	}
+	return t.Entry(&tar.Header{Typeflag: tar.TypeReg, Name: dir + whPrefix + last, ModTime: time.Unix(0, 0)}, nil)
+}
+
+// Entry emits an entry with a content of its own; body is read by another
+// goroutine until hdr.Size.
+func (t *TarWriter) Entry(hdr *tar.Header, body io.Reader) error {
+	it := &tarItem{hdr: hdr, body: body, fd: -1, ready: make(chan struct{})}
+	close(it.ready)
+	return t.enqueue(it)
+}
+
+func (t *TarWriter) push(it *tarItem) error {
+	it.fd = -1
+	it.ready = make(chan struct{})
+	if err := t.enqueue(it); err != nil {
+		return err
+	}
+	select {
+	case t.prepare <- it:
+		return nil
+	case <-t.ctx.Done():
+		it.err = context.Cause(t.ctx)
+		close(it.ready)
+		return it.err
+	}
+}
+
+func (t *TarWriter) enqueue(it *tarItem) error {
+	select {
+	case t.queue <- it:
+		return nil
+	case <-t.ctx.Done():
+		return context.Cause(t.ctx)
+	}
+}
+
+// Close writes what is queued and the end of the archive. After an error, or
+// with cancel, the archive is left without an end.
+func (t *TarWriter) Close(cancel error) error {
+	if cancel != nil {
+		t.cancel(cancel)
+	}
+	close(t.prepare)
+	close(t.queue)
+	t.readers.Wait()
+	<-t.written
+	defer t.cancel(nil)
+	if t.ctx.Err() != nil {
+		return context.Cause(t.ctx)
+	}
+	return t.tw.Close()
+}
+
+func (t *TarWriter) read() {
+	defer t.readers.Done()
+	for it := range t.prepare {
+		if t.ctx.Err() == nil {
+			it.err = t.load(it)
+		} else {
+			it.err = context.Cause(t.ctx)
+		}
+		close(it.ready)
+	}
+}
+
+// load looks at a file, fills its header and reads it if it is small.
+func (t *TarWriter) load(it *tarItem) error {
+	fd, err := it.base.open(it.path, unix.O_PATH|unix.O_NOFOLLOW, 0, NoLinks)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	if it.st, err = statFd(fd); err != nil {
+		return err
+	}
+	if err := t.header(it, fd); err != nil {
+		return &PathError{Op: "read", Path: it.path, Err: err}
+	}
+	if it.st.Type() != unix.S_IFREG || it.st.Size == 0 || it.st.Nlink > 1 {
+		return nil // links are read by the writer, which knows which came first
+	}
+	return t.open(it, fd)
+}
+
+func (t *TarWriter) open(it *tarItem, pathFd int) error {
+	fd, err := reopenRegular(pathFd)
+	if err != nil {
+		return &PathError{Op: "open", Path: it.path, Err: err}
+	}
+	if it.st.Size > tarHold {
+		it.fd = fd
+		return nil
+	}
+	defer unix.Close(fd)
+	it.held = make([]byte, it.st.Size)
+	if _, err := io.ReadFull(fdReader(fd), it.held); err != nil {
+		return &PathError{Op: "read", Path: it.path, Err: err}
+	}
+	return nil
+}
+
+func (t *TarWriter) header(it *tarItem, fd int) error {
+	h, st := it.hdr, &it.st
+	h.Format = tar.FormatPAX
+	h.Mode = int64(st.Mode & 0o7777)
+	h.ModTime = time.Unix(st.Mtim.Sec, int64(st.Mtim.Nsec))
+	uid, gid := st.UID, st.GID
+	if t.owners != nil {
+		uid, gid = t.owners(uid, gid)
+	}
+	h.Uid, h.Gid = int(uid), int(gid)
+	switch st.Type() {
+	case unix.S_IFREG:
+		h.Typeflag, h.Size = tar.TypeReg, st.Size
+	case unix.S_IFDIR:
+		h.Typeflag = tar.TypeDir
+		h.Name += "/"
+	case unix.S_IFLNK:
+		h.Typeflag = tar.TypeSymlink
+		target, err := readlinkFd(fd)
+		if err != nil {
+			return err
+		}
+		h.Linkname = target
+	case unix.S_IFCHR:
+		h.Typeflag = tar.TypeChar
+	case unix.S_IFBLK:
+		h.Typeflag = tar.TypeBlock
+	case unix.S_IFIFO:
+		h.Typeflag = tar.TypeFifo
+	case unix.S_IFSOCK:
+		h.Typeflag = 0 // passed over: a socket means nothing in an archive
+		return nil
+	}
+	if st.Type() == unix.S_IFCHR || st.Type() == unix.S_IFBLK {
+		h.Devmajor, h.Devminor = int64(unix.Major(st.Rdev)), int64(unix.Minor(st.Rdev))
+	}
+	attrs, err := xattrsOf(procPath(fd))
+	if err != nil {
+		return err
+	}
+	return setXattrs(h, attrs)
+}
+
+func setXattrs(h *tar.Header, attrs []layertar.Xattr) error {
+	for _, x := range attrs {
+		if h.PAXRecords == nil {
+			h.PAXRecords = map[string]string{}
+		}
+		h.PAXRecords["SCHILY.xattr."+x.Name] = x.Value
+	}
+	return nil
+}
+
+func (t *TarWriter) write() {
+	defer close(t.written)
+	links := map[[2]uint64]string{}
+	buf := make([]byte, 256<<10)
+	for it := range t.queue {
+		<-it.ready
+		err := it.err
+		if err == nil && t.ctx.Err() == nil {
+			err = t.writeItem(it, links, buf)
+		}
+		if it.fd >= 0 {
+			unix.Close(it.fd)
+		}
+		if err != nil {
+			t.cancel(err)
+		}
+	}
+}
+
+func (t *TarWriter) writeItem(it *tarItem, links map[[2]uint64]string, buf []byte) error {
+	if it.base == nil {
+		if err := t.tw.WriteHeader(it.hdr); err != nil {
+			return err
+		}
+		if it.body == nil {
+			return nil
+		}
+		n, err := io.CopyBuffer(t.tw, it.body, buf)
+		if err == nil && n != it.hdr.Size {
+			err = io.ErrUnexpectedEOF
+		}
+		return err
+	}
+	if it.st.Type() == unix.S_IFSOCK {
+		return nil
+	}
+	if it.st.Nlink > 1 && it.st.Type() != unix.S_IFDIR {
+		id := [2]uint64{it.st.Dev, it.st.Ino}
+		if first, ok := links[id]; ok {
+			it.hdr.Typeflag, it.hdr.Linkname, it.hdr.Size = tar.TypeLink, first, 0
+			it.hdr.PAXRecords = nil
+			return t.tw.WriteHeader(it.hdr)
+		}
+		links[id] = it.hdr.Name
+		if err := t.openLate(it); err != nil {
+			return err
+		}
+	}
+	if err := t.tw.WriteHeader(it.hdr); err != nil {
+		return &PathError{Op: "archive", Path: it.path, Err: err}
+	}
+	return t.content(it, buf)
+}
+
+// openLate opens the first of several names of one file.
+func (t *TarWriter) openLate(it *tarItem) error {
+	if it.st.Type() != unix.S_IFREG || it.st.Size == 0 {
+		return nil
+	}
+	fd, err := it.base.open(it.path, unix.O_PATH|unix.O_NOFOLLOW, 0, NoLinks)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	return t.open(it, fd)
+}
+
+func (t *TarWriter) content(it *tarItem, buf []byte) error {
+	if it.held != nil {
+		_, err := t.tw.Write(it.held)
+		return err
+	}
+	if it.fd < 0 {
+		return nil
+	}
+	n, err := io.CopyBuffer(onlyWriter{t.tw}, io.LimitReader(fdReader(it.fd), it.st.Size), buf)
+	if err == nil && n != it.st.Size {
+		err = &PathError{Op: "read", Path: it.path, Err: io.ErrUnexpectedEOF}
+	}
+	return err
+}
+
+// onlyWriter hides ReadFrom, so that the buffer is used.
+type onlyWriter struct{ io.Writer }
