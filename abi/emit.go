@@ -2,7 +2,7 @@ package abi
 
 // Emit is one entry of a Diff.
 //
-//	0  header: kind RecEmit
+//	0  header: kind RecEmit, flags Emit*
 //	8  u64 base handle (0 for a whiteout)
 //	16 u16 emit kind
 //	18 u16 length of path
@@ -10,15 +10,16 @@ package abi
 //	22 u16 zero
 //	24 path (where the host reads), name (what the archive says)
 type Emit struct {
-	Kind uint16
-	Base uint64
-	Path []byte
-	Name []byte
+	Flags uint16
+	Kind  uint16
+	Base  uint64
+	Path  []byte
+	Name  []byte
 }
 
 // AppendEmit appends a RecEmit.
 func AppendEmit(b []byte, e Emit) []byte {
-	b, at := begin(b, RecEmit, 0)
+	b, at := begin(b, RecEmit, e.Flags)
 	b = put64(b, e.Base)
 	b = put16(b, e.Kind)
 	b = put16(b, uint16(len(e.Path)))
@@ -40,7 +41,7 @@ func ParseEmit(r Record) (e Emit, ok bool) {
 	if fixed+np+nn > len(b) {
 		return e, false
 	}
-	e = Emit{Kind: u16(b, 8), Base: u64(b, 0), Path: b[fixed : fixed+np], Name: b[fixed+np : fixed+np+nn]}
+	e = Emit{Flags: r.Flags, Kind: u16(b, 8), Base: u64(b, 0), Path: b[fixed : fixed+np], Name: b[fixed+np : fixed+np+nn]}
 	if nn == 0 {
 		e.Name = e.Path
 	}

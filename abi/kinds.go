@@ -159,6 +159,13 @@ const (
 	EmitWhiteout uint16 = 2 // name is deleted
 )
 
+// Emit flags.
+const (
+	// EmitOwnContent: the content follows by entry_write; base and path give
+	// metadata and size.
+	EmitOwnContent uint16 = 1 << 0
+)
+
 // Change kinds, as graphdriver.ChangeKind.
 const (
 	ChangeModified uint16 = 0

@@ -1,0 +1,160 @@
+package engine
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
+	"github.com/tetratelabs/wazero/experimental/sysfs"
+	"github.com/tetratelabs/wazero/sys"
+
+	"github.com/bulkhead/bulkhead/abi"
+	"github.com/bulkhead/bulkhead/host/calls"
+)
+
+// instance is one instance of a module. One call at a time uses it.
+type instance struct {
+	module *module
+	mod    api.Module
+	mem    *allocator
+
+	// session answers while a call runs; nil outside.
+	session calls.Session
+	ctx     context.Context
+	params  params
+
+	// files are those that the call in progress has open; left counts those
+	// that earlier calls did not close, whose numbers the guest still holds.
+	files          map[*guestFile]struct{}
+	left           int
+	stdout, stderr lines
+}
+
+type instanceKey struct{}
+
+func instanceOf(ctx context.Context) *instance {
+	in, _ := ctx.Value(instanceKey{}).(*instance)
+	return in
+}
+
+// instantiate makes an instance and runs its _initialize.
+func (m *module) instantiate(c *flight) (*instance, error) {
+	if !m.budget.take(m.minMemory) {
+		return nil, &Failure{Cause: CauseBudget, Export: c.export,
+			Detail: fmt.Sprintf("an instance needs %d bytes; the budget of %d is used up", m.minMemory, m.budget.max)}
+	}
+	in := &instance{module: m, files: make(map[*guestFile]struct{})}
+	in.mem = &allocator{budget: m.budget, limit: m.maxMemory(), reserved: m.minMemory}
+	in.stdout = lines{in: in, level: abi.LogInfo}
+	in.stderr = lines{in: in, level: abi.LogWarn}
+	in.ctx = context.WithValue(c.ctx, instanceKey{}, in)
+	mounts := wazero.NewFSConfig()
+	for _, mount := range []struct {
+		m  calls.Mount
+		at string
+	}{{calls.Home, "/"}, {calls.Scratch, "/tmp"}} {
+		mounts = mounts.(sysfs.FSConfig).WithSysFSMount(&guestFS{in: in, mount: mount.m}, mount.at)
+	}
+	var err error
+	in.mod, err = m.rt.InstantiateModule(
+		experimental.WithMemoryAllocator(in.ctx, in.mem), m.code,
+		wazero.NewModuleConfig().
+			WithName("").
+			WithStartFunctions("_initialize").
+			WithFSConfig(mounts).
+			WithStdout(&in.stdout).WithStderr(&in.stderr).
+			WithRandSource(rand.Reader).
+			WithSysWalltime().WithSysNanotime().
+			WithNanosleep(in.sleep))
+	if err == nil && in.mod == nil {
+		err = errors.New("exited while it was initialised")
+	}
+	if err != nil {
+		if in.mem.reserved > 0 { // wazero frees only what it allocated
+			in.mem.Free()
+		}
+		if ended := c.ended(); ended != nil {
+			return nil, ended
+		}
+		return nil, in.failure(c.export, fmt.Errorf("instantiation: %w", err))
+	}
+	return in, nil
+}
+
+// sleep is poll_oneoff's: it ends with the call.
+func (in *instance) sleep(ns int64) {
+	t := time.NewTimer(time.Duration(ns))
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-in.ctx.Done():
+	}
+}
+
+// call runs one export with s answering.
+func (in *instance) call(c *flight, s calls.Session) (int32, error) {
+	in.ctx = context.WithValue(c.ctx, instanceKey{}, in)
+	in.mem.refused = ""
+	in.stdout.reset()
+	in.stderr.reset()
+	in.session = s
+	ret, err := in.mod.ExportedFunction(c.export).Call(in.ctx)
+	in.stdout.flush()
+	in.stderr.flush()
+	in.session = nil
+	in.closeFiles()
+	if err == nil {
+		return api.DecodeI32(ret[0]), nil
+	}
+	if ended := c.ended(); ended != nil {
+		return 0, ended
+	}
+	return 0, in.failure(c.export, err)
+}
+
+// closeFiles ends what the call left open.
+func (in *instance) closeFiles() {
+	in.left += len(in.files)
+	for f := range in.files {
+		f.end()
+	}
+}
+
+// reusable reports whether the next call may have the instance.
+func (in *instance) reusable() bool {
+	return !in.mod.IsClosed() && in.left <= in.module.limits.OpenFiles && in.mem.size <= in.module.limits.HighWater
+}
+
+func (in *instance) discard() { _ = in.mod.Close(context.WithoutCancel(in.ctx)) }
+
+// failure turns wazero's error into a Failure: it names what went wrong in
+// one line, without the stack trace that wazero appends.
+func (in *instance) failure(export string, err error) error {
+	f := &Failure{Cause: CauseTrap, Export: export}
+	f.Detail, _, _ = strings.Cut(err.Error(), "\n")
+	var exit *sys.ExitError
+	if errors.As(err, &exit) {
+		f.Cause, f.Detail = CauseExit, fmt.Sprintf("exit status %d", exit.ExitCode())
+	} else if head, ok := strings.CutSuffix(f.Detail, " (recovered by wazero)"); ok {
+		f.Cause, f.Detail = CausePanic, head
+	}
+	f.Detail = strings.Replace(f.Detail, "wasm error: ", "", 1)
+	if said := in.stderr.first; said != "" {
+		f.Detail += ": " + said
+	}
+	if in.mem.refused != "" && f.Cause != CausePanic {
+		f.Cause = in.mem.refused
+		limit := fmt.Sprintf("the limit of %d pages", in.module.limits.MemoryPages)
+		if f.Cause == CauseBudget {
+			limit = fmt.Sprintf("the budget of %d bytes for all instances", in.module.budget.max)
+		}
+		f.Detail = limit + " was reached: " + f.Detail
+	}
+	return f
+}

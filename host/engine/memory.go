@@ -1,0 +1,97 @@
+package engine
+
+import (
+	"sync/atomic"
+	"syscall"
+
+	"github.com/tetratelabs/wazero/experimental"
+)
+
+const pageSize = 64 << 10
+
+// budget counts the memory of all instances of one module.
+type budget struct {
+	max  uint64
+	used atomic.Uint64
+}
+
+func (b *budget) take(n uint64) bool {
+	for {
+		used := b.used.Load()
+		if n > b.max || used > b.max-n {
+			return false
+		}
+		if b.used.CompareAndSwap(used, used+n) {
+			return true
+		}
+	}
+}
+
+func (b *budget) give(n uint64) { b.used.Add(-n) }
+
+// allocator makes the memory of one instance. It reserves address space once
+// and lets pages in as the guest grows: growing never copies, fresh pages are
+// the kernel's zeros, and closing gives them back at once.
+type allocator struct {
+	budget *budget
+	limit  uint64
+	// reserved was taken from the budget before instantiation, because
+	// wazero panics if the first allocation fails.
+	reserved uint64
+	// refused is why growth was last refused; a call that fails afterwards
+	// failed because of it.
+	refused Cause
+	mem     []byte
+	size    uint64
+}
+
+func (a *allocator) Allocate(_, max uint64) experimental.LinearMemory {
+	n := max
+	if n > a.limit {
+		n = a.limit
+	}
+	if n < a.reserved {
+		n = a.reserved
+	}
+	if n > 0 {
+		mem, err := syscall.Mmap(-1, 0, int(n), syscall.PROT_NONE,
+			syscall.MAP_ANON|syscall.MAP_PRIVATE|syscall.MAP_NORESERVE)
+		if err == nil {
+			a.mem = mem
+		}
+	}
+	return a
+}
+
+// Reallocate returns nil where the limit or the budget ends.
+func (a *allocator) Reallocate(size uint64) []byte {
+	if size > uint64(len(a.mem)) {
+		a.refused = CauseMemory
+		return nil
+	}
+	if size > a.size {
+		if size > a.reserved {
+			if !a.budget.take(size - a.reserved) {
+				a.refused = CauseBudget
+				return nil
+			}
+			a.reserved = size
+		}
+		if err := syscall.Mprotect(a.mem[:size], syscall.PROT_READ|syscall.PROT_WRITE); err != nil {
+			a.refused = CauseMemory
+			return nil
+		}
+		a.size = size
+	}
+	return a.mem[:a.size:a.size]
+}
+
+// Free is called once the instance can no longer run.
+func (a *allocator) Free() {
+	if a.mem != nil {
+		_ = syscall.Munmap(a.mem)
+		a.mem = nil
+	}
+	a.budget.give(a.reserved)
+	a.reserved, a.size = 0, 0
+}
