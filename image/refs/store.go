@@ -1,0 +1,135 @@
+package refs
+
+import (
+	"cmp"
+	"errors"
+	"io/fs"
+	"os"
+	"slices"
+	"sync"
+
+	"github.com/distribution/reference"
+	"github.com/opencontainers/go-digest"
+
+	"github.com/bulkhead/bulkhead/image/internal/durable"
+)
+
+// Store is the content of one repositories.json. Methods may be called
+// concurrently; that no other process writes the file is the caller's to see
+// to.
+type Store struct {
+	path     string
+	readOnly bool
+
+	mu    sync.RWMutex
+	repos repositories
+}
+
+// Association is a name and the image it names.
+type Association struct {
+	Ref reference.Named
+	ID  digest.Digest
+}
+
+// Open reads the file. One that does not exist is an empty one; a damaged
+// one is ErrCorrupt, and is never written over.
+func Open(path string, readOnly bool) (*Store, error) {
+	s := &Store{path: path, readOnly: readOnly, repos: repositories{}}
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return s, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if s.repos, err = decode(f); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Get returns the image that ref names. A tag beside a digest is passed
+// over, a name without either means "latest". Unknown ones are ErrNotFound.
+func (s *Store) Get(ref reference.Named) (digest.Digest, error) {
+	ref, err := Stored(ref)
+	if err != nil {
+		return "", err
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	id, ok := s.repos.get(ref)
+	if !ok {
+		return "", ErrNotFound
+	}
+	return id, nil
+}
+
+// References are the names of an image, sorted.
+func (s *Store) References(id digest.Digest) []reference.Named {
+	var refs []reference.Named
+	for _, a := range s.All() {
+		if a.ID == id {
+			refs = append(refs, a.Ref)
+		}
+	}
+	return refs
+}
+
+// ByName are the associations of one repository, sorted by name.
+func (s *Store) ByName(repo reference.Named) []Association {
+	return slices.DeleteFunc(s.All(), func(a Association) bool { return a.Ref.Name() != repo.Name() })
+}
+
+// ByID maps every image to its names, each list sorted.
+func (s *Store) ByID() map[digest.Digest][]reference.Named {
+	m := map[digest.Digest][]reference.Named{}
+	for _, a := range s.All() {
+		m[a.ID] = append(m[a.ID], a.Ref)
+	}
+	return m
+}
+
+// All are all associations, sorted by name.
+func (s *Store) All() []Association {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var all []Association
+	for _, repo := range s.repos {
+		for name, id := range repo {
+			ref, err := reference.ParseNormalizedNamed(name)
+			if err != nil || id.Validate() != nil {
+				continue // kept in the file, as dockerd keeps it
+			}
+			all = append(all, Association{Ref: ref, ID: id})
+		}
+	}
+	slices.SortFunc(all, func(a, b Association) int { return cmp.Compare(a.Ref.String(), b.Ref.String()) })
+	return all
+}
+
+// Update makes any number of changes as one: all are written, or none. What
+// change returns as an error is returned, and nothing is written.
+func (s *Store) Update(change func(*Edit) error) error {
+	if s.readOnly {
+		return ErrReadOnly
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	edit := &Edit{repos: s.repos.clone()}
+	if err := change(edit); err != nil {
+		return err
+	}
+	if !edit.changed {
+		return nil
+	}
+	data, err := encode(edit.repos)
+	if err != nil {
+		return err
+	}
+	if err := durable.WriteFile(s.path, data, 0o600); err != nil {
+		return err
+	}
+	s.repos = edit.repos
+	return nil
+}
