@@ -104,6 +104,20 @@ func ParseAttr(r Record) (a Attr, ok bool) {
 	return Attr{Name: r.Body[8 : 8+nn], Value: r.Body[8+nn : 8+nn+nv]}, true
 }
 
+// NextAttr splits the first RecAttr off buf. It is Next for the one kind that
+// may exceed MaxRecord.
+func NextAttr(buf []byte) (a Attr, rest []byte, ok bool) {
+	if len(buf) < HeaderSize {
+		return a, nil, false
+	}
+	size := u32(buf, 4)
+	if size < HeaderSize || size%8 != 0 || uint64(size) > uint64(len(buf)) {
+		return a, nil, false
+	}
+	a, ok = ParseAttr(Record{Kind: u16(buf, 0), Flags: u16(buf, 2), Body: buf[HeaderSize:size]})
+	return a, buf[size:], ok
+}
+
 // Action decides Count entries from First on.
 //
 //	0  header: kind RecAction

@@ -109,3 +109,23 @@ func (f Field) Spec() (kind uint16, path string, ok bool) {
 	}
 	return u16(f.Value, 0), string(f.Value[8:]), true
 }
+
+// AppendFieldIDMap appends a FieldIDMap.
+func AppendFieldIDMap(b []byte, gid bool, container, host, count uint32) []byte {
+	var kind uint32
+	if gid {
+		kind = 1
+	}
+	v := put32(nil, kind)
+	v = put32(v, container)
+	v = put32(v, host)
+	return AppendField(b, FieldIDMap, put32(v, count))
+}
+
+// IDMap reads a FieldIDMap.
+func (f Field) IDMap() (gid bool, container, host, count uint32, ok bool) {
+	if len(f.Value) != 16 || u32(f.Value, 0) > 1 {
+		return false, 0, 0, 0, false
+	}
+	return u32(f.Value, 0) == 1, u32(f.Value, 4), u32(f.Value, 8), u32(f.Value, 12), true
+}

@@ -1,0 +1,113 @@
+package guest
+
+import "github.com/bulkhead/bulkhead/abi"
+
+// Listing lists directories, many in one crossing. Directories added while
+// Run visits are listed by the next Run.
+type Listing struct {
+	c *Call
+}
+
+// Visitor takes what Listing finds. Errors end the run.
+type Visitor interface {
+	// Begin starts the directory that was added with tag; code is OK or why
+	// there is nothing to list, and then no names follow.
+	Begin(tag uint64, code abi.Code) error
+	// Name is one name of it, in byte order. n and its Name are valid until
+	// it returns.
+	Name(tag uint64, n *abi.Name) error
+	// End is the end of it; code is OK or why the listing broke off.
+	End(tag uint64, code abi.Code) error
+}
+
+// Listing prepares a listing. There is one per call at a time.
+func (c *Call) Listing() *Listing {
+	c.in.req = c.in.req[:0]
+	return &Listing{c: c}
+}
+
+// Add asks for a directory. flags are abi.List* values.
+func (l *Listing) Add(tag uint64, base Base, path []byte, flags uint16) {
+	l.c.in.req = abi.AppendList(l.c.in.req, abi.List{Flags: flags, Tag: tag, Base: uint64(base), Path: path})
+}
+
+// Run lists what was added, in that order.
+func (l *Listing) Run(v Visitor) error {
+	in := l.c.in
+	if len(in.req) == 0 {
+		return nil
+	}
+	req := in.req
+	var tag uint64
+	var name abi.Name
+	for {
+		n := l.c.host.ReaddirPlus(req, in.in)
+		if n < 0 {
+			return abi.Code(n)
+		}
+		if int(n) > len(in.in) {
+			in.in = make([]byte, n)
+			continue
+		}
+		// The host has the request; visitors may add to the next.
+		req, in.req = nil, in.req[:0]
+		if n == 0 {
+			return nil
+		}
+		for b := in.in[:n]; len(b) > 0; {
+			rec, rest, ok, code := abi.Next(b)
+			if !ok {
+				return code
+			}
+			b = rest
+			var err error
+			switch rec.Kind {
+			case abi.RecName:
+				if name, ok = abi.ParseName(rec); ok {
+					err = v.Name(tag, &name)
+				}
+			case abi.RecDirBegin, abi.RecDirEnd:
+				var m abi.DirMark
+				m, ok = abi.ParseDirMark(rec)
+				if tag = m.Tag; ok && rec.Kind == abi.RecDirBegin {
+					err = v.Begin(tag, m.Code)
+				} else if ok {
+					err = v.End(tag, m.Code)
+				}
+			}
+			if !ok {
+				return abi.Invalid
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// FilesEqual compares the content of files that have the same path in two
+// trees: equal[i] is set for paths[i].
+func (c *Call) FilesEqual(a, b Base, paths [][]byte, equal []bool) error {
+	const largest = 32 + abi.MaxPath + 8
+	for from := 0; from < len(paths); {
+		req, to := c.in.req[:0], from
+		for to < len(paths) && (to == from || len(req)+largest <= abi.MaxRecord) {
+			req = abi.AppendPair(req, abi.Pair{BaseA: uint64(a), BaseB: uint64(b), PathA: paths[to]})
+			to++
+		}
+		c.in.req = req
+		out, err := c.pull(func(buf []byte) int32 { return c.host.FilesEqual(req, buf) })
+		if err != nil {
+			return err
+		}
+		if len(out) != to-from {
+			return abi.Invalid
+		}
+		for i, v := range out {
+			equal[from+i] = v == 1
+		}
+		from = to
+	}
+	c.in.req = c.in.req[:0]
+	return nil
+}

@@ -1,0 +1,82 @@
+package treediff
+
+// Node is one name of a directory with its lstat.
+type Node struct {
+	Name                 []byte
+	Ino, Size            uint64
+	MtimeSec, CtimeSec   int64
+	MtimeNsec, CtimeNsec uint32
+	Mode                 uint32 // st_mode, type included
+	UID, GID             uint32
+	Nlink                uint32
+	Rdev                 uint64
+	// Attrs is a digest of the extended attributes, 0 for none.
+	Attrs uint64
+}
+
+// File types, as st_mode has them.
+const (
+	typeMask = 0o170000
+	typeDir  = 0o040000
+	typeFile = 0o100000
+	typeLink = 0o120000
+)
+
+// IsDir reports whether the node is a directory.
+func (n *Node) IsDir() bool { return n.Mode&typeMask == typeDir }
+
+// IsFile reports whether the node is a regular file.
+func (n *Node) IsFile() bool { return n.Mode&typeMask == typeFile }
+
+// slack is how far a ctime may lag behind the clock: the kernel stamps files
+// with the time of its last tick.
+const slack = 20_000_000
+
+// Created is the moment at which the new tree was a copy of the old one.
+type Created struct {
+	Sec   int64
+	Nsec  uint32
+	Known bool
+}
+
+// before reports whether a ctime is safely earlier.
+func (c Created) before(sec int64, nsec uint32) bool {
+	limit, rest := c.Sec, int64(c.Nsec)-slack
+	if rest < 0 {
+		limit, rest = limit-1, rest+1_000_000_000
+	}
+	return c.Known && (sec < limit || sec == limit && int64(nsec) < rest)
+}
+
+// verdict is what metadata alone says about a name that both trees have.
+type verdict uint8
+
+const (
+	same verdict = iota
+	different
+	askContent
+)
+
+// judge compares two nodes of one name. A directory's size and times follow
+// from what happens to its entries and do not count, as in moby.
+func judge(a, b *Node, created Created) verdict {
+	if a.Mode != b.Mode || a.UID != b.UID || a.GID != b.GID || a.Rdev != b.Rdev || a.Attrs != b.Attrs {
+		return different
+	}
+	kind := a.Mode & typeMask
+	if kind == typeDir {
+		return same
+	}
+	// Another number of links means that a name of the same file came or
+	// went, and an archive must show the group.
+	if a.Size != b.Size || a.MtimeSec != b.MtimeSec || a.MtimeNsec != b.MtimeNsec || a.Nlink != b.Nlink {
+		return different
+	}
+	if kind != typeFile && kind != typeLink || kind == typeFile && a.Size == 0 {
+		return same
+	}
+	if created.before(a.CtimeSec, a.CtimeNsec) && created.before(b.CtimeSec, b.CtimeNsec) {
+		return same
+	}
+	return askContent
+}
