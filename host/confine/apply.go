@@ -26,6 +26,15 @@ type Applied struct {
 	LeftOwners, LeftNodes, LeftXattrs int64
 }
 
+// Add adds what another Applier did.
+func (a *Applied) Add(o Applied) {
+	a.Size += o.Size
+	a.Entries += o.Entries
+	a.LeftOwners += o.LeftOwners
+	a.LeftNodes += o.LeftNodes
+	a.LeftXattrs += o.LeftXattrs
+}
+
 // ApplyOptions shape an Applier.
 type ApplyOptions struct {
 	// Unprivileged keeps owners, device nodes and privileged attributes out

@@ -13,8 +13,8 @@ import (
 // copyWriters is how many files CopyTree writes at a time.
 const copyWriters = 2
 
-// CopyTree copies the tree at src into dst, which must be an empty directory
-// or absent: content, owners, modes, times, attributes, link groups, devices.
+// CopyTree copies what lies at src to dst, which must not exist, or be an empty
+// directory for a directory to fill; else EEXIST: content, owners, modes, times, attributes, link groups, devices.
 // Data is shared where the file system can (reflink), never by hard links.
 // The root's own attributes are copied too. It does not cross mounts.
 func CopyTree(ctx context.Context, from *Dir, src string, to *Dir, dst string, unprivileged bool) error {
@@ -70,10 +70,13 @@ type copyJob struct {
 
 func (c *copier) tree(from *Dir, src, dst string) error {
 	sfd, err := from.open(src, unix.O_RDONLY|unix.O_DIRECTORY, 0, NoLinks)
+	if errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
+		return c.single(from, src, dst)
+	}
 	if err != nil {
 		return err
 	}
-	if err := c.to.Mkdir(dst, 0o700); err != nil && !errors.Is(err, unix.EEXIST) {
+	if err := c.target(dst); err != nil {
 		unix.Close(sfd)
 		return err
 	}
@@ -89,6 +92,46 @@ func (c *copier) tree(from *Dir, src, dst string) error {
 		return err
 	}
 	return c.dir(&sharedDir{fd: sfd}, &sharedDir{fd: dfd}, dst, st)
+}
+
+// target makes the directory that is to be filled, or takes an empty one.
+func (c *copier) target(dst string) error {
+	err := c.to.Mkdir(dst, 0o700)
+	if !errors.Is(err, unix.EEXIST) {
+		return err
+	}
+	fd, oerr := c.to.open(dst, unix.O_RDONLY|unix.O_DIRECTORY, 0, NoLinks)
+	if oerr != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	names, rerr := readNames(fd)
+	if rerr != nil {
+		return rerr
+	}
+	if len(names) > 0 {
+		return err
+	}
+	return nil
+}
+
+// single copies what is not a directory.
+func (c *copier) single(from *Dir, src, dst string) error {
+	sfd, sname, err := from.parent(src, NoLinks)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(sfd)
+	return c.to.withParent("copy", dst, NoLinks, func(dfd int, dname string) error {
+		st, err := statAt(sfd, sname)
+		if err != nil {
+			return err
+		}
+		if st.Type() == unix.S_IFREG {
+			return copyFile(sfd, sname, dfd, dname, &st, c.unprivileged)
+		}
+		return copyNode(sfd, sname, dfd, dname, &st, c.unprivileged)
+	})
 }
 
 // dir copies one directory; it owns both descriptors.
@@ -155,7 +198,7 @@ func (c *copier) name(src, dst *sharedDir, name, p string) error {
 			return context.Cause(c.ctx)
 		}
 	}
-	if err := copyNode(src.fd, dst.fd, name, &st, c.unprivileged); err != nil {
+	if err := copyNode(src.fd, name, dst.fd, name, &st, c.unprivileged); err != nil {
 		return &PathError{Op: "copy", Path: p, Err: err}
 	}
 	return nil
@@ -165,7 +208,7 @@ func (c *copier) work() {
 	defer c.workers.Done()
 	for j := range c.jobs {
 		if c.ctx.Err() == nil {
-			if err := copyFile(j.src.fd, j.dst.fd, j.name, &j.st, c.unprivileged); err != nil {
+			if err := copyFile(j.src.fd, j.name, j.dst.fd, j.name, &j.st, c.unprivileged); err != nil {
 				c.cancel(&PathError{Op: "copy", Path: j.name, Err: err})
 			}
 		}
@@ -195,8 +238,8 @@ func (c *copier) finish() error {
 	return nil
 }
 
-func copyFile(srcDir, dstDir int, name string, st *Stat, unprivileged bool) error {
-	sfd, err := openRegularAt(srcDir, name)
+func copyFile(srcDir int, from string, dstDir int, name string, st *Stat, unprivileged bool) error {
+	sfd, err := openRegularAt(srcDir, from)
 	if err != nil {
 		return err
 	}
@@ -289,8 +332,8 @@ func dressCopy(sfd, dfd int, st *Stat, unprivileged, file bool) error {
 }
 
 // copyNode copies a symlink, device, fifo or socket.
-func copyNode(srcDir, dstDir int, name string, st *Stat, unprivileged bool) error {
-	sfd, err := openat2(srcDir, name, unix.O_PATH|unix.O_NOFOLLOW, 0, NoLinks)
+func copyNode(srcDir int, from string, dstDir int, name string, st *Stat, unprivileged bool) error {
+	sfd, err := openat2(srcDir, from, unix.O_PATH|unix.O_NOFOLLOW, 0, NoLinks)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,8 @@
 package confine
 
 import (
+	"unicode/utf8"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -76,4 +78,42 @@ func mayOpen(st *Stat, flags int, writes, noLinked bool) error {
 func isErrno(err error, want unix.Errno) bool {
 	pe, ok := err.(*PathError)
 	return ok && pe.Err == want
+}
+
+// DirName is one name of a directory with its type, as S_IFMT bits.
+type DirName struct {
+	Name string
+	Ino  uint64
+	Type uint32
+}
+
+// ReadDirNames reads an open directory, sorted by name. Names that are not
+// UTF-8 are left out: WASI could not name them back.
+func ReadDirNames(fd int) ([]DirName, error) {
+	raw, err := readNames(fd)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]DirName, 0, len(raw))
+	for _, n := range raw {
+		if utf8.ValidString(n.name) {
+			out = append(out, DirName{Name: n.name, Ino: n.ino, Type: uint32(n.typ) << 12})
+		}
+	}
+	return out, nil
+}
+
+// StatFd looks at an open file.
+func StatFd(fd int) (Stat, error) { return statFd(fd) }
+
+// SetTimes sets the times of an open file; nil leaves one as it is.
+func SetTimes(fd int, atime, mtime *Time) error {
+	a, m := unix.Timespec{Nsec: unix.UTIME_OMIT}, unix.Timespec{Nsec: unix.UTIME_OMIT}
+	if atime != nil {
+		a = timespec(*atime)
+	}
+	if mtime != nil {
+		m = timespec(*mtime)
+	}
+	return futimens(fd, a, m)
 }

@@ -44,6 +44,7 @@ type tarItem struct {
 	held  []byte
 	fd    int
 	body  io.Reader
+	size  int64 // of body, for a file with a content of its own
 	ready chan struct{}
 	err   error
 }
@@ -88,6 +89,23 @@ func (t *TarWriter) lead(base *Dir, p, name string) error {
 		return err
 	}
 	return t.put(base, p, name)
+}
+
+// OwnContent emits what lies at p, a regular file, with a content that body
+// gives in place of the file's: exactly the returned size.
+func (t *TarWriter) OwnContent(base *Dir, p, name string, body io.Reader) (size int64, err error) {
+	if err := t.lead(base, path.Dir(p), path.Dir(name)); err != nil {
+		return 0, err
+	}
+	st, err := base.Lstat(p, NoLinks)
+	if err != nil {
+		return 0, err
+	}
+	if st.Type() != unix.S_IFREG {
+		return 0, &PathError{Op: "archive", Path: p, Err: unix.EINVAL}
+	}
+	t.dirs[name] = struct{}{}
+	return st.Size, t.push(&tarItem{base: base, path: p, hdr: &tar.Header{Name: name}, body: body, size: st.Size})
 }
 
 // Whiteout emits the deletion of name. base, if not nil, holds the directories
@@ -175,7 +193,10 @@ func (t *TarWriter) load(it *tarItem) error {
 	if err := t.header(it, fd); err != nil {
 		return &PathError{Op: "read", Path: it.path, Err: err}
 	}
-	if it.st.Type() != unix.S_IFREG || it.st.Size == 0 || it.st.Nlink > 1 {
+	if it.body != nil && it.st.Size != it.size {
+		return &PathError{Op: "read", Path: it.path, Err: io.ErrUnexpectedEOF}
+	}
+	if it.body != nil || it.st.Type() != unix.S_IFREG || it.st.Size == 0 || it.st.Nlink > 1 {
 		return nil // links are read by the writer, which knows which came first
 	}
 	return t.open(it, fd)
@@ -267,6 +288,9 @@ func (t *TarWriter) write() {
 		if err != nil {
 			t.cancel(err)
 		}
+		if body, ok := it.body.(*io.PipeReader); ok {
+			body.CloseWithError(context.Cause(t.ctx)) // its writer must not wait for ever
+		}
 	}
 }
 
@@ -275,19 +299,12 @@ func (t *TarWriter) writeItem(it *tarItem, links map[[2]uint64]string, buf []byt
 		if err := t.tw.WriteHeader(it.hdr); err != nil {
 			return err
 		}
-		if it.body == nil {
-			return nil
-		}
-		n, err := io.CopyBuffer(t.tw, it.body, buf)
-		if err == nil && n != it.hdr.Size {
-			err = io.ErrUnexpectedEOF
-		}
-		return err
+		return t.copyBody(it, buf)
 	}
 	if it.st.Type() == unix.S_IFSOCK {
 		return nil
 	}
-	if it.st.Nlink > 1 && it.st.Type() != unix.S_IFDIR {
+	if it.body == nil && it.st.Nlink > 1 && it.st.Type() != unix.S_IFDIR {
 		id := [2]uint64{it.st.Dev, it.st.Ino}
 		if first, ok := links[id]; ok {
 			it.hdr.Typeflag, it.hdr.Linkname, it.hdr.Size = tar.TypeLink, first, 0
@@ -305,6 +322,17 @@ func (t *TarWriter) writeItem(it *tarItem, links map[[2]uint64]string, buf []byt
 	return t.content(it, buf)
 }
 
+func (t *TarWriter) copyBody(it *tarItem, buf []byte) error {
+	if it.body == nil {
+		return nil
+	}
+	n, err := io.CopyBuffer(onlyWriter{t.tw}, it.body, buf)
+	if err == nil && n != it.hdr.Size {
+		err = io.ErrUnexpectedEOF
+	}
+	return err
+}
+
 // openLate opens the first of several names of one file.
 func (t *TarWriter) openLate(it *tarItem) error {
 	if it.st.Type() != unix.S_IFREG || it.st.Size == 0 {
@@ -319,6 +347,9 @@ func (t *TarWriter) openLate(it *tarItem) error {
 }
 
 func (t *TarWriter) content(it *tarItem, buf []byte) error {
+	if it.body != nil {
+		return t.copyBody(it, buf)
+	}
 	if it.held != nil {
 		_, err := t.tw.Write(it.held)
 		return err

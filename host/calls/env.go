@@ -1,0 +1,103 @@
+package calls
+
+import (
+	"io"
+	"strings"
+	"time"
+
+	"github.com/bulkhead/bulkhead/abi"
+	"github.com/bulkhead/bulkhead/graphdriver/layertar"
+	"github.com/bulkhead/bulkhead/host/confine"
+)
+
+// Env is what all calls to one driver share. Its fields do not change.
+type Env struct {
+	// Home is the driver's directory. Nil where there is none (describe).
+	Home *confine.Dir
+	// ScratchParent is where /tmp of a call is made.
+	ScratchParent string
+	// Seals and Locks are the driver's.
+	Seals *Seals
+	Locks *Locks
+	// Grants are the powers given by configuration.
+	Grants []string
+	// Unprivileged: this process may not give files to others.
+	Unprivileged bool
+	// ReadsFiles: the driver can give the content of a file that does not
+	// lie as such beneath its base, so it may store it as it likes.
+	ReadsFiles bool
+	// Limits bound each call.
+	Limits Limits
+	// Log receives the guest's lines. It may be called concurrently.
+	Log func(level uint32, text string)
+}
+
+// Limits bound one call. Zero fields mean the defaults.
+type Limits struct {
+	// Deadline is for the driver's own work; it stands still while a stream
+	// waits for its other end.
+	Deadline time.Duration
+	// Idle is the longest single wait for the other end of a stream.
+	Idle time.Duration
+	// Log is how many bytes a call may log.
+	Log int
+	// Output is how many bytes of change records a call may emit.
+	Output int64
+	// OpenFiles is how many files and bases a call may hold open.
+	OpenFiles int
+}
+
+// DefaultLimits suit the drivers that ship.
+func DefaultLimits() Limits {
+	return Limits{Deadline: 10 * time.Minute, Idle: 10 * time.Minute, Log: 64 << 10, Output: 256 << 20, OpenFiles: 256}
+}
+
+// Fill replaces zero fields by the defaults.
+func (l Limits) Fill() Limits {
+	d := DefaultLimits()
+	if l.Deadline > 0 {
+		d.Deadline = l.Deadline
+	}
+	if l.Idle > 0 {
+		d.Idle = l.Idle
+	}
+	if l.Log > 0 {
+		d.Log = l.Log
+	}
+	if l.Output > 0 {
+		d.Output = l.Output
+	}
+	if l.OpenFiles > 0 {
+		d.OpenFiles = l.OpenFiles
+	}
+	return d
+}
+
+// Params are one call's.
+type Params struct {
+	Method abi.Method
+	// ID and Parent are the layers that the call is about.
+	ID, Parent string
+	// Args is the arguments record, as fields.
+	Args []byte
+	// Source is what apply_diff applies.
+	Source layertar.Source
+	// Out is what diff and read_file write.
+	Out io.Writer
+}
+
+// granted reports whether a power was given.
+func (e *Env) granted(name string) bool {
+	for _, g := range e.Grants {
+		if g == name {
+			return true
+		}
+	}
+	return false
+}
+
+// xattrGranted reports whether attributes of this name's prefix may be used.
+func (e *Env) xattrGranted(name string) bool {
+	prefix, _, _ := strings.Cut(name, ".")
+	return e.granted("xattr." + prefix)
+}
