@@ -3,6 +3,7 @@ package layer
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 var (
@@ -41,3 +42,46 @@ func (e *FileError) Error() string {
 
 // Unwrap makes errors.Is find ErrCorrupt and the cause.
 func (e *FileError) Unwrap() []error { return []error{ErrCorrupt, e.Cause} }
+
+// BrokenError says which layer directory cannot be used and why. It wraps
+// ErrCorrupt.
+type BrokenError struct {
+	// Dir is the name beneath layerdb/sha256.
+	Dir   string
+	Cause error
+}
+
+func (e *BrokenError) Error() string { return "layer directory " + e.Dir + ": " + e.Cause.Error() }
+
+// Unwrap makes errors.Is find ErrCorrupt and the cause.
+func (e *BrokenError) Unwrap() []error { return []error{ErrCorrupt, e.Cause} }
+
+// severalErrors is errors.Join on one line.
+type severalErrors []error
+
+// oneLine joins the errors that are not nil; a single one stays as it is.
+func oneLine(errs ...error) error {
+	var some severalErrors
+	for _, err := range errs {
+		if err != nil {
+			some = append(some, err)
+		}
+	}
+	switch len(some) {
+	case 0:
+		return nil
+	case 1:
+		return some[0]
+	}
+	return some
+}
+
+func (e severalErrors) Error() string {
+	text := make([]string, len(e))
+	for i, err := range e {
+		text[i] = err.Error()
+	}
+	return strings.Join(text, "; ")
+}
+
+func (e severalErrors) Unwrap() []error { return e }

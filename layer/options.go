@@ -36,6 +36,8 @@ type Options struct {
 	// Step, if not nil, is told the name of each step of a commit or a
 	// removal when it is done, so that a test may stop the world there.
 	Step func(name string)
+
+	trace func(op, path string) // see disk
 }
 
 // RegisterOptions are what Register takes beside the archive. The zero value

@@ -3,7 +3,13 @@ package layer
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"os"
+	"slices"
+	"sync"
+
+	"github.com/opencontainers/go-digest"
 )
 
 // Session registers several layers and makes them durable together, with one
@@ -19,10 +25,37 @@ import (
 // Every Layer that a session returns holds a reference, which is the
 // caller's to release; that of a layer which never got committed is void
 // after Close.
-type Session struct{}
+type Session struct {
+	s        *Store
+	home, db *os.File // for syncs; opened before anything is written
+
+	life sync.RWMutex // held to read while a layer is registered
+	over bool         // guarded by life; committed or closed
+
+	mu      sync.Mutex
+	pending []*record // parents before children
+}
+
+var errSessionOver = errors.New("layer session is over")
 
 // NewSession begins a session. It has to be closed.
-func (s *Store) NewSession(ctx context.Context) (*Session, error) { return nil, errors.ErrUnsupported }
+func (s *Store) NewSession(ctx context.Context) (*Session, error) {
+	if s.opts.ReadOnly {
+		return nil, fmt.Errorf("register layers in %s: %w", s.opts.Root, ErrReadOnly)
+	}
+	if _, err := s.driver(); err != nil {
+		return nil, err
+	}
+	home, err := openDir(s.opts.DriverHome)
+	if err != nil {
+		return nil, fmt.Errorf("open the home of driver %s: %w", s.opts.DriverName, err)
+	}
+	db, err := os.Open(s.at.db)
+	if err != nil {
+		return nil, oneLine(fmt.Errorf("open the layer store: %w", err), home.Close())
+	}
+	return &Session{s: s, home: home, db: db}, nil
+}
 
 // Register stores the archive in r as a layer on top of parent: "", a layer
 // of the store, or one registered earlier in this session. It returns the
@@ -38,18 +71,121 @@ func (s *Store) NewSession(ctx context.Context) (*Session, error) { return nil, 
 // After an error nothing of the layer stays. A Read of r that blocks is not
 // interrupted by ctx unless r has SetReadDeadline.
 func (ses *Session) Register(ctx context.Context, r io.Reader, parent ChainID, opts RegisterOptions) (Layer, error) {
-	return nil, errors.ErrUnsupported
+	ses.life.RLock()
+	defer ses.life.RUnlock()
+	if ses.over {
+		return nil, errSessionOver
+	}
+	below, err := ses.retain(parent)
+	if err != nil {
+		return nil, fmt.Errorf("register a layer: parent: %w", err)
+	}
+	if below != nil {
+		defer ses.s.let(ctx, below)
+	}
+	if below != nil && below.depth >= MaxDepth {
+		return nil, fmt.Errorf("register a layer on %s, which has %d: %w", parent, below.depth, ErrMaxDepth)
+	}
+	if opts.Expected != "" {
+		if !validSHA256(digest.Digest(opts.Expected)) {
+			return nil, fmt.Errorf("register a layer: %q is not a SHA-256 digest: %w", opts.Expected, ErrDigestMismatch)
+		}
+		if l := ses.lookup(NextChainID(parent, opts.Expected)); l != nil {
+			return l, nil
+		}
+	}
+	rec, err := ses.s.build(ctx, r, below, opts)
+	if err != nil {
+		return nil, fmt.Errorf("register a layer: %w", err)
+	}
+	l, existed := ses.add(rec)
+	if !existed {
+		return l, nil
+	}
+	if err := ses.s.drop(ctx, rec); err != nil {
+		_, rerr := ses.s.Release(ctx, l)
+		return nil, fmt.Errorf("register a layer that exists already: %w", oneLine(err, rerr))
+	}
+	return l, nil
 }
 
 // Get returns a layer of this session or of the store, with a reference.
-func (ses *Session) Get(id ChainID) (Layer, error) { return nil, errors.ErrUnsupported }
+func (ses *Session) Get(id ChainID) (Layer, error) {
+	if l := ses.lookup(id); l != nil {
+		return l, nil
+	}
+	return nil, fmt.Errorf("layer %s: %w", id, ErrNotFound)
+}
 
-// Commit makes all layers of the session durable and then visible, parents
-// before children. After a crash at any point a layer is there whole or not
-// at all. When an error is returned the layers already committed stay, and
-// Close removes the others. A second Commit does nothing.
-func (ses *Session) Commit(ctx context.Context) error { return errors.ErrUnsupported }
+// lookup finds a layer and takes a reference; nil if there is none.
+func (ses *Session) lookup(id ChainID) Layer {
+	ses.mu.Lock()
+	defer ses.mu.Unlock()
+	ses.s.mu.Lock()
+	defer ses.s.mu.Unlock()
+	if rec := ses.locate(id); rec != nil {
+		return ses.s.take(rec)
+	}
+	return nil
+}
+
+// locate finds a record. Both locks are held.
+func (ses *Session) locate(id ChainID) *record {
+	if rec := ses.s.layers[id]; rec != nil {
+		return rec
+	}
+	for _, rec := range ses.pending {
+		if rec.chain == id {
+			return rec
+		}
+	}
+	return nil
+}
+
+// retain finds a parent and keeps it from being removed until let.
+func (ses *Session) retain(id ChainID) (*record, error) {
+	if id == "" {
+		return nil, nil
+	}
+	ses.mu.Lock()
+	defer ses.mu.Unlock()
+	ses.s.mu.Lock()
+	defer ses.s.mu.Unlock()
+	rec := ses.locate(id)
+	if rec == nil {
+		return nil, fmt.Errorf("layer %s: %w", id, ErrNotFound)
+	}
+	ses.s.keep(rec)
+	return rec, nil
+}
+
+// add makes rec the session's and takes a reference, unless a layer of that
+// chain exists by now: then it takes one on that.
+func (ses *Session) add(rec *record) (l Layer, existed bool) {
+	ses.mu.Lock()
+	defer ses.mu.Unlock()
+	ses.s.mu.Lock()
+	defer ses.s.mu.Unlock()
+	if other := ses.locate(rec.chain); other != nil {
+		return ses.s.take(other), true
+	}
+	ses.pending = append(ses.pending, rec)
+	return ses.s.take(rec), false
+}
 
 // Close ends the session. What was not committed is removed, also when ctx
 // is done. Closing twice is no error.
-func (ses *Session) Close(ctx context.Context) error { return errors.ErrUnsupported }
+func (ses *Session) Close(ctx context.Context) error {
+	ses.life.Lock()
+	defer ses.life.Unlock()
+	if ses.over {
+		return nil
+	}
+	ses.over = true
+	errs := []error{ses.home.Close(), ses.db.Close()}
+	for _, rec := range slices.Backward(ses.pending) {
+		errs = append(errs, ses.s.drop(ctx, rec))
+	}
+	ses.pending = nil
+	return oneLine(errs...)
+}

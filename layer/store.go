@@ -2,8 +2,12 @@ package layer
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"io"
+	"slices"
+	"sync"
+
+	"go.uber.org/zap"
 
 	"github.com/bulkhead/bulkhead/graphdriver"
 )
@@ -14,7 +18,16 @@ import (
 // A store does not lock its root against other processes: whoever opens it
 // holds a rootlock for as long.
 type Store struct {
-	opts Options
+	opts   Options
+	at     layout
+	disk   disk
+	broken []error
+
+	mu     sync.Mutex
+	layers map[ChainID]*record
+	// busy marks chain IDs whose directory is being put in place or taken
+	// away; the channel is closed when that is over.
+	busy map[ChainID]chan struct{}
 }
 
 // Open loads the layers beneath opts.Root. A layer directory that is not
@@ -26,72 +39,129 @@ type Store struct {
 // A root without layers is created when opened to write, and is an empty
 // store when opened to read.
 func Open(ctx context.Context, opts Options) (*Store, error) {
-	return nil, errors.ErrUnsupported
+	opts, err := opts.fill()
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{
+		opts: opts,
+		at:   newLayout(opts.Root, opts.DriverName),
+		disk: disk{trace: opts.trace},
+		busy: make(map[ChainID]chan struct{}),
+	}
+	writable := !opts.ReadOnly && opts.Driver != nil
+	if writable {
+		if err := s.prepare(); err != nil {
+			return nil, err
+		}
+	}
+	found, removing, err := s.at.scan()
+	if err != nil {
+		return nil, err
+	}
+	if writable {
+		if err := s.recover(ctx, found, removing); err != nil {
+			return nil, err
+		}
+	}
+	s.layers, s.broken = s.at.build(found)
+	if err := s.at.keepMounted(s.layers); err != nil {
+		return nil, err
+	}
+	for _, b := range s.broken {
+		opts.Log.Warn("a layer cannot be used", zap.Error(b))
+	}
+	var ids []string
+	for _, f := range found {
+		if f.cacheID != "" {
+			ids = append(ids, f.cacheID)
+		}
+	}
+	if err := s.seal(ctx, ids); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// seal tells the driver which layers are not to change any more.
+func (s *Store) seal(ctx context.Context, ids []string) error {
+	sealer, ok := s.opts.Driver.(graphdriver.Sealer)
+	if !ok || len(ids) == 0 {
+		return nil
+	}
+	if err := sealer.Seal(ctx, ids...); err != nil {
+		return fmt.Errorf("seal layers in driver %s: %w", s.opts.DriverName, err)
+	}
+	return nil
+}
+
+// driver is the driver, or an error that says what is missing.
+func (s *Store) driver() (graphdriver.Driver, error) {
+	if s.opts.Driver == nil {
+		return nil, fmt.Errorf("the layers of %s were opened without their driver, which this needs: %w", s.opts.DriverName, graphdriver.ErrNotSupported)
+	}
+	return s.opts.Driver, nil
 }
 
 // Close ends the use of the store. It does not touch the driver. Sessions
 // have to be closed before.
-func (s *Store) Close() error { return errors.ErrUnsupported }
+func (s *Store) Close() error { return nil }
 
 // Get returns a layer and takes a reference on it. An unknown one is
 // ErrNotFound.
-func (s *Store) Get(id ChainID) (Layer, error) { return nil, errors.ErrUnsupported }
+func (s *Store) Get(id ChainID) (Layer, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	rec, err := s.find(id)
+	if err != nil {
+		return nil, err
+	}
+	return s.take(rec), nil
+}
+
+// find looks a layer up. s.mu is held.
+func (s *Store) find(id ChainID) (*record, error) {
+	rec := s.layers[id]
+	if rec == nil {
+		return nil, fmt.Errorf("layer %s: %w", id, ErrNotFound)
+	}
+	return rec, nil
+}
 
 // Map returns all layers, without references: one may be removed by someone
 // else at any time, its methods then fail, and it cannot be released.
-func (s *Store) Map() map[ChainID]Layer { return nil }
+func (s *Store) Map() map[ChainID]Layer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := make(map[ChainID]Layer, len(s.layers))
+	for id, rec := range s.layers {
+		m[id] = newRef(s, rec)
+	}
+	return m
+}
 
 // Register stores the archive in r as a layer on top of parent, "" for none,
 // and returns it with a reference. It is NewSession, Session.Register,
 // Session.Commit: the layer is committed and durable when Register returns,
 // and after an error nothing of it stays.
 func (s *Store) Register(ctx context.Context, r io.Reader, parent ChainID, opts RegisterOptions) (Layer, error) {
-	return nil, errors.ErrUnsupported
+	ses, err := s.NewSession(ctx)
+	if err != nil {
+		return nil, err
+	}
+	l, err := ses.Register(ctx, r, parent, opts)
+	if err == nil {
+		err = ses.Commit(ctx)
+	}
+	if err = oneLine(err, ses.Close(ctx)); err != nil {
+		return nil, err
+	}
+	return l, nil
 }
-
-// Removed describes a layer that Release removed.
-type Removed struct {
-	ChainID  ChainID
-	DiffID   DiffID
-	Size     int64 // with all beneath it
-	DiffSize int64
-}
-
-// Release gives one reference back. With the last one a layer that has no
-// layers on top and no container (layerdb/mounts) is removed, and then its
-// parents as far as nothing else keeps them; they are returned from the top
-// down, also those removed before an error.
-//
-// References live in memory only: whoever releases has first taken
-// references for everything that is to stay, as an image store does for its
-// images. A layer that was released before, came from Map, or is another
-// store's is ErrNotRetained.
-func (s *Store) Release(ctx context.Context, l Layer) ([]Removed, error) {
-	return nil, errors.ErrUnsupported
-}
-
-// Verify reads the whole of one layer, not of those beneath it, and compares
-// it with what was registered. It reports every file that is not as it was
-// (*FileError) and the digest, joined; all wrap ErrCorrupt. Other errors mean
-// that the layer could not be read.
-func (s *Store) Verify(ctx context.Context, id ChainID) error { return errors.ErrUnsupported }
 
 // Broken lists the layer directories that were found unusable when the store
 // was opened, each as a *BrokenError.
-func (s *Store) Broken() []error { return nil }
-
-// BrokenError says which layer directory cannot be used and why. It wraps
-// ErrCorrupt.
-type BrokenError struct {
-	// Dir is the name beneath layerdb/sha256.
-	Dir   string
-	Cause error
-}
-
-func (e *BrokenError) Error() string { return "layer directory " + e.Dir + ": " + e.Cause.Error() }
-
-// Unwrap makes errors.Is find ErrCorrupt and the cause.
-func (e *BrokenError) Unwrap() []error { return []error{ErrCorrupt, e.Cause} }
+func (s *Store) Broken() []error { return slices.Clone(s.broken) }
 
 // DriverName is the name that the store was opened with.
 func (s *Store) DriverName() string { return s.opts.DriverName }
@@ -107,5 +177,9 @@ func (s *Store) ReadOnly() bool { return s.opts.ReadOnly }
 
 // Status is what the driver says of itself.
 func (s *Store) Status(ctx context.Context) ([]graphdriver.Pair, error) {
-	return nil, errors.ErrUnsupported
+	driver, err := s.driver()
+	if err != nil {
+		return nil, err
+	}
+	return driver.Status(ctx)
 }

@@ -21,16 +21,15 @@ func newRaw(r *Reader) *raw {
 }
 
 func (w *raw) Read(p []byte) (int, error) {
-	var chunk [32 << 10]byte
 	for w.buf.Len() == 0 {
 		if w.err != nil {
 			return 0, w.err
 		}
 		if w.r.left > 0 {
-			_, w.err = w.r.Read(chunk[:])
+			_, w.err = w.r.Read(w.r.buffer())
 			continue
 		}
-		_, w.err = w.r.Next()
+		_, w.err = w.r.pull()
 	}
 	n, _ := w.buf.Read(p)
 	return n, nil

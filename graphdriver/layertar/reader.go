@@ -42,7 +42,11 @@ type Reader struct {
 	left    int64 // payload of cur not yet read
 	kept    int64 // bytes that tar-split would reproduce
 	started bool
+	ending  bool // the end marker was read
 	err     error
+	seen    overlap
+	entries int64
+	scratch []byte
 }
 
 // NewReader reads the archive in r; tap may be nil.
@@ -56,15 +60,26 @@ func NewReader(r io.Reader, tap Tap) *Reader {
 // Next implements Source.
 func (r *Reader) Next() (*Entry, error) {
 	r.started = true
+	for {
+		if e, err := r.pull(); e != nil || err != nil {
+			return e, err
+		}
+	}
+}
+
+// pull takes the next entry, or a piece of what follows the last one: then
+// it returns neither entry nor error. Errors stay.
+func (r *Reader) pull() (e *Entry, err error) {
 	if r.err != nil {
 		return nil, r.err
 	}
-	e, err := r.next()
-	if err != nil {
-		r.err = err
-		return nil, err
+	if r.ending {
+		err = r.trailer()
+	} else {
+		e, err = r.next()
 	}
-	return e, nil
+	r.err = err
+	return e, err
 }
 
 func (r *Reader) next() (*Entry, error) {
@@ -79,12 +94,17 @@ func (r *Reader) next() (*Entry, error) {
 		return nil, serr
 	}
 	if err == io.EOF {
-		return nil, r.trailer()
+		r.ending = true
+		return nil, nil
 	}
 	e, err := toEntry(hdr)
+	if err == nil {
+		err = r.seen.check(e)
+	}
 	if err != nil {
 		return nil, err
 	}
+	r.entries++
 	r.cur, r.left = e, e.Size
 	r.crc.Reset()
 	if e.Size == 0 {
@@ -121,6 +141,15 @@ func (r *Reader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// Entries is the number of entries that Next has returned so far, or that
+// Raw has passed on.
+func (r *Reader) Entries() int64 { return r.entries }
+
+// ThroughSymlink reports whether an entry lies beneath a symlink of the same
+// archive. Two entries of different paths may then have written one file,
+// which only reading the files again can tell.
+func (r *Reader) ThroughSymlink() bool { return r.seen.throughSymlink }
+
 // Raw implements Source: the tee feeds a second Reader's parse as the bytes
 // are read, so that both see the same archive.
 func (r *Reader) Raw() (io.Reader, error) {
@@ -136,15 +165,22 @@ func (r *Reader) finishPayload() error {
 		return nil
 	}
 	e := r.cur
-	var buf [32 << 10]byte
 	for r.left > 0 {
-		if _, err := r.Read(buf[:]); err != nil {
+		if _, err := r.Read(r.buffer()); err != nil {
 			return err
 		}
 	}
 	r.cur = nil
 	r.sum = r.crc.Sum(r.sum[:0])
 	return r.file(e.Name, e.Size, r.sum)
+}
+
+// buffer is for bytes that nobody waits for.
+func (r *Reader) buffer() []byte {
+	if r.scratch == nil {
+		r.scratch = make([]byte, trailerChunk)
+	}
+	return r.scratch
 }
 
 func (r *Reader) segment(b []byte) error {
@@ -162,26 +198,18 @@ func (r *Reader) file(name string, size int64, crc []byte) error {
 	return r.tap.File(name, size, crc)
 }
 
-// trailer keeps whatever follows the end marker, then proves that nothing was
-// missed. It returns io.EOF if all is well.
+// trailer keeps a piece of whatever follows the end marker. At the end it
+// proves that nothing was missed, and returns io.EOF if all is well.
 func (r *Reader) trailer() error {
-	buf := make([]byte, trailerChunk)
-	for {
-		n, err := r.in.Read(buf)
-		if serr := r.segment(buf[:n]); serr != nil {
-			return serr
-		}
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return err
-		}
+	buf := r.buffer()
+	n, err := r.in.Read(buf)
+	if serr := r.segment(buf[:n]); serr != nil {
+		return serr
 	}
-	if r.kept != r.in.n {
+	if err == io.EOF && r.kept != r.in.n {
 		return fmt.Errorf("archive of %d bytes could be reproduced to %d only: %w", r.in.n, r.kept, ErrRefused)
 	}
-	return io.EOF
+	return err
 }
 
 // describe tells a malformed archive from a failing reader.

@@ -1,0 +1,100 @@
+package layer
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// disk is the only way by which this package changes anything on disk, so
+// that a test can write down in which order things became durable.
+type disk struct {
+	trace func(op, path string) // nil but in tests
+}
+
+func (d disk) did(op, path string, err error) error {
+	if err == nil && d.trace != nil {
+		d.trace(op, path)
+	}
+	return err
+}
+
+func (d disk) mkdirAll(path string, perm fs.FileMode) error {
+	return d.did("mkdir", path, os.MkdirAll(path, perm))
+}
+
+// write makes a new file; it is not synced.
+func (d disk) write(path string, data []byte, perm fs.FileMode) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	return d.did("write", path, oneLine(err, f.Close()))
+}
+
+// create opens a new file, for what is written piece by piece.
+func (d disk) create(path string, perm fs.FileMode) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm)
+	return f, d.did("write", path, err)
+}
+
+// sync makes a file's content, or a directory's names, durable.
+func (d disk) sync(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return d.did("sync", path, oneLine(f.Sync(), f.Close()))
+}
+
+// syncFS makes everything on the file system of f durable. f was opened
+// before the writes: only then does it report all their errors.
+func (d disk) syncFS(f *os.File) error {
+	err := unix.Syncfs(int(f.Fd()))
+	if err != nil {
+		err = fmt.Errorf("sync the file system of %s: %w", f.Name(), err)
+	}
+	return d.did("syncfs", f.Name(), err)
+}
+
+func (d disk) rename(from, to string) error {
+	return d.did("rename", to, os.Rename(from, to))
+}
+
+func (d disk) remove(path string) error {
+	return d.did("remove", path, os.Remove(path))
+}
+
+func (d disk) removeAll(path string) error {
+	return d.did("removeall", path, os.RemoveAll(path))
+}
+
+// openDir opens a directory for syncFS, or, where it does not exist, the
+// nearest one above it.
+func openDir(path string) (*os.File, error) {
+	for {
+		f, err := os.Open(path)
+		up := filepath.Dir(path)
+		if err == nil || !errors.Is(err, fs.ErrNotExist) || up == path {
+			return f, err
+		}
+		path = up
+	}
+}
+
+// sameFS tells whether one syncFS covers both.
+func sameFS(a, b *os.File) (bool, error) {
+	var sa, sb unix.Stat_t
+	if err := unix.Fstat(int(a.Fd()), &sa); err != nil {
+		return false, fmt.Errorf("stat %s: %w", a.Name(), err)
+	}
+	if err := unix.Fstat(int(b.Fd()), &sb); err != nil {
+		return false, fmt.Errorf("stat %s: %w", b.Name(), err)
+	}
+	return sa.Dev == sb.Dev, nil
+}

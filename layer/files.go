@@ -1,0 +1,76 @@
+package layer
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/bulkhead/bulkhead/graphdriver"
+	"github.com/bulkhead/bulkhead/graphdriver/layertar"
+)
+
+// openFiles gives access to the files of a layer: by the driver's own way,
+// or else beneath the tree that it makes available.
+func (s *Store) openFiles(ctx context.Context, cacheID string) (graphdriver.FileGetCloser, error) {
+	if d, ok := s.opts.Driver.(graphdriver.DiffGetterDriver); ok {
+		return d.DiffGetter(ctx, cacheID)
+	}
+	dir, err := s.opts.Driver.Get(ctx, cacheID, "")
+	if err != nil {
+		return nil, err
+	}
+	put := func() error { return s.opts.Driver.Put(context.WithoutCancel(ctx), cacheID) }
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, oneLine(err, put())
+	}
+	return &treeFiles{root: f, put: put}, nil
+}
+
+// treeFiles reads files beneath a directory. Symlinks on the way resolve as
+// in a container, where that directory is the root.
+type treeFiles struct {
+	root *os.File
+	put  func() error
+}
+
+func (t *treeFiles) Get(name string) (io.ReadCloser, error) {
+	clean, err := layertar.CleanName(name)
+	if err != nil {
+		return nil, err
+	}
+	fd, err := t.open(clean)
+	if err != nil {
+		return nil, fmt.Errorf("open: %w", err)
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return nil, fmt.Errorf("stat: %w", err)
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return nil, errNotRegular
+	}
+	// Only what was looked at is opened: a device or a FIFO could hang or
+	// act when it is opened.
+	return os.Open("/proc/self/fd/" + strconv.Itoa(fd))
+}
+
+func (t *treeFiles) open(clean string) (int, error) {
+	how := unix.OpenHow{
+		Flags:   unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
+	}
+	for {
+		fd, err := unix.Openat2(int(t.root.Fd()), clean, &how)
+		if err != unix.EAGAIN && err != unix.EINTR { // something was renamed meanwhile
+			return fd, err
+		}
+	}
+}
+
+func (t *treeFiles) Close() error { return oneLine(t.root.Close(), t.put()) }

@@ -1,0 +1,75 @@
+package layer
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"path/filepath"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+)
+
+// Names within a layer's directory and around it. All but the last two are
+// moby's.
+const (
+	fileDiff       = "diff"
+	fileParent     = "parent"
+	fileSize       = "size"
+	fileCacheID    = "cache-id"
+	fileDescriptor = "descriptor.json"
+	fileTarSplit   = "tar-split.json.gz"
+	suffixRemoving = "-removing"
+	prefixTx       = "bulkhead-"
+	dirSetAside    = "set-aside"
+)
+
+// layout knows where everything lies.
+type layout struct {
+	db    string // moby's layerdb
+	state string // our own
+}
+
+func newLayout(root, driver string) layout {
+	return layout{
+		db:    filepath.Join(root, "image", driver, "layerdb"),
+		state: filepath.Join(root, "bulkhead", driver),
+	}
+}
+
+func (l layout) chains() string  { return filepath.Join(l.db, string(digest.SHA256)) }
+func (l layout) tmp() string     { return filepath.Join(l.db, "tmp") }
+func (l layout) mounts() string  { return filepath.Join(l.db, "mounts") }
+func (l layout) journal() string { return filepath.Join(l.state, "journal") }
+
+func (l layout) chain(id ChainID) string {
+	return filepath.Join(l.chains(), digest.Digest(id).Encoded())
+}
+
+// removing is a name as moby gives it to a layer whose removal has begun.
+func (l layout) removing(id ChainID) string {
+	return l.chain(id) + "-" + randomID() + suffixRemoving
+}
+
+// setAside is where an unusable directory goes that a layer has to take the
+// place of.
+func (l layout) setAside(id ChainID) string {
+	return filepath.Join(l.state, dirSetAside, digest.Digest(id).Encoded()+"-"+randomID()[:12])
+}
+
+// tx is the directory in which the files of a layer are collected. It is
+// found from the cache ID, so that the journal need not tell it.
+func (l layout) tx(cacheID string) string      { return filepath.Join(l.tmp(), prefixTx+cacheID) }
+func (l layout) intent(cacheID string) string  { return filepath.Join(l.journal(), cacheID) }
+func removingChain(name string) (string, bool) { return strings.CutSuffix(name, suffixRemoving) }
+
+// randomID is a cache ID as moby makes them.
+func randomID() string {
+	var b [32]byte
+	rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
+
+// validSHA256 accepts the digests that layers have.
+func validSHA256(d digest.Digest) bool {
+	return d.Validate() == nil && d.Algorithm() == digest.SHA256
+}

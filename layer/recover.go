@@ -1,0 +1,117 @@
+package layer
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"go.uber.org/zap"
+)
+
+// prepare makes the directories that writing needs.
+func (s *Store) prepare() error {
+	for _, dir := range []string{s.at.chains(), s.at.tmp(), s.at.journal()} {
+		if _, err := os.Lstat(dir); err == nil {
+			continue
+		}
+		if err := s.disk.mkdirAll(dir, 0o700); err != nil {
+			return fmt.Errorf("layer store: %w", err)
+		}
+		// What a directory holds is only as durable as the way to it.
+		for up := dir; up != s.opts.Root; {
+			up = filepath.Dir(up)
+			if err := s.disk.sync(up); err != nil {
+				return fmt.Errorf("layer store: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// recover finishes what an earlier process left undone: removals begun, and
+// layers in our journal that were not committed. What cannot be finished is
+// logged and tried again the next time.
+func (s *Store) recover(ctx context.Context, layers, removing []found) error {
+	committed := make(map[string]bool, len(layers))
+	for _, f := range layers {
+		committed[f.cacheID] = true
+	}
+	for _, f := range removing {
+		s.finishRemoval(ctx, f, committed)
+	}
+	ids, err := s.intents()
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if committed[id] {
+			err = s.forget(id)
+		} else {
+			err = s.discard(ctx, id)
+			s.opts.Log.Info("removed a layer that was never committed", zap.String("cache-id", id), zap.Error(err))
+		}
+		if err != nil {
+			s.opts.Log.Warn("an unfinished layer stays for now", zap.String("cache-id", id), zap.Error(err))
+		}
+	}
+	s.sweepTransactions()
+	s.opts.Step(stepRecovered)
+	return ctx.Err()
+}
+
+func (s *Store) finishRemoval(ctx context.Context, f found, committed map[string]bool) {
+	log := s.opts.Log.With(zap.String("directory", f.name), zap.String("cache-id", f.cacheID))
+	dir := filepath.Join(s.at.chains(), f.name)
+	if f.cacheID == "" {
+		log.Warn("a removal cannot be finished: the directory names no cache id")
+		return
+	}
+	if !committed[f.cacheID] {
+		if err := s.opts.Driver.Remove(ctx, f.cacheID); err != nil {
+			log.Warn("a removal cannot be finished", zap.Error(err))
+			return
+		}
+	}
+	if err := s.disk.removeAll(dir); err != nil {
+		log.Warn("a removal cannot be finished", zap.Error(err))
+		return
+	}
+	log.Info("finished a removal")
+}
+
+// sweepTransactions removes transactions of ours that no journal entry tells
+// of any more. Names of other programs are left alone.
+func (s *Store) sweepTransactions() {
+	entries, err := os.ReadDir(s.at.tmp())
+	if err != nil {
+		s.opts.Log.Warn("cannot list transactions", zap.Error(err))
+		return
+	}
+	for _, e := range entries {
+		id, ours := strings.CutPrefix(e.Name(), prefixTx)
+		if !ours {
+			continue
+		}
+		if _, err := os.Lstat(s.at.intent(id)); err == nil {
+			continue // its driver part could not be removed; both stay
+		}
+		if err := s.disk.removeAll(filepath.Join(s.at.tmp(), e.Name())); err != nil {
+			s.opts.Log.Warn("a transaction stays for now", zap.String("name", e.Name()), zap.Error(err))
+		}
+	}
+}
+
+// discard removes all traces of a layer that was not committed, in the
+// order in which another try can still find them.
+func (s *Store) discard(ctx context.Context, cacheID string) error {
+	if err := s.opts.Driver.Remove(ctx, cacheID); err != nil {
+		return fmt.Errorf("remove unfinished layer %s: %w", cacheID, err)
+	}
+	if err := s.disk.removeAll(s.at.tx(cacheID)); err != nil {
+		return fmt.Errorf("remove unfinished layer %s: %w", cacheID, err)
+	}
+	s.opts.Step(stepDiscarded)
+	return s.forget(cacheID)
+}
