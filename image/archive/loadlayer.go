@@ -1,0 +1,87 @@
+package archive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/bulkhead/bulkhead/image/input"
+	"github.com/bulkhead/bulkhead/layer"
+)
+
+// layers registers the layers of one image, lowest first.
+func (l *loader) layers(ctx context.Context, p *planned) error {
+	var parent layer.ChainID
+	for i, id := range p.config.DiffIDs() {
+		lay, err := l.layer(ctx, p.layers[i], parent, id)
+		if err != nil {
+			return fmt.Errorf("image %s: layer %d of %d (%s): %w", p.id.Short(), i+1, len(p.layers), id, err)
+		}
+		parent = lay.ChainID()
+	}
+	return nil
+}
+
+// layer registers one layer. One that is stored already is not read again,
+// except to hold the archive to what it promises of it.
+func (l *loader) layer(ctx context.Context, b blob, parent layer.ChainID, id layer.DiffID) (_ layer.Layer, err error) {
+	f, err := l.in.OpenLinked(b.name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	l.opts.Progress.Start(id, f.Size())
+	watch := &watched{ctx: ctx, r: f, id: id, progress: l.opts.Progress}
+	held, err := hold(watch, b.promise, f.Size())
+	if err != nil {
+		return nil, err
+	}
+	tar, kind, err := input.Decompress(held)
+	if err != nil {
+		return nil, err
+	}
+	defer tar.Close()
+	if err := checkCompression(b.promise, kind); err != nil {
+		return nil, err
+	}
+	ahead := readAhead(tar)
+	defer ahead.Close()
+	bounded := &bounded{r: ahead, layer: l.opts.Limits.Layer, left: &l.left}
+	lay, err := l.ses.Register(ctx, bounded, parent, layer.RegisterOptions{Expected: id})
+	if err != nil {
+		return nil, err
+	}
+	l.retained = append(l.retained, lay)
+	if err := ahead.Close(); err != nil {
+		return nil, err
+	}
+	if err := held.finish(); err != nil {
+		return nil, err
+	}
+	l.opts.Progress.Done(id)
+	return lay, nil
+}
+
+// bounded fails when a layer, or all of them together, turn out longer than
+// allowed.
+type bounded struct {
+	r     io.Reader
+	layer int64
+	left  *int64
+}
+
+func (b *bounded) Read(p []byte) (int, error) {
+	n, err := b.r.Read(p)
+	b.layer -= int64(n)
+	*b.left -= int64(n)
+	if b.layer < 0 {
+		return 0, refuse("layer is longer decompressed than is allowed: %w", errTooLong)
+	}
+	if *b.left < 0 {
+		return 0, refuse("layers are longer decompressed than is allowed: %w", errTooLong)
+	}
+	return n, err
+}
+
+var errTooLong = errors.New("limit reached")

@@ -1,0 +1,67 @@
+package archive
+
+import (
+	"runtime"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/bulkhead/bulkhead/image"
+)
+
+// Limits bound what an archive may make us hold or write. Zero fields are
+// defaults.
+type Limits struct {
+	// Manifest is the longest manifest or index, by default 4 MiB.
+	Manifest int64
+	// Config is the longest image configuration, by default
+	// image.MaxConfigSize, which it cannot exceed.
+	Config int64
+	// Images is how many images, manifests and indexes an archive may have,
+	// by default 1024.
+	Images int
+	// Layer is how many bytes one layer may have decompressed, by default
+	// 64 GiB.
+	Layer int64
+	// Total is the same for all layers of an archive, by default 256 GiB.
+	Total int64
+}
+
+func (l Limits) fill() Limits {
+	if l.Manifest == 0 {
+		l.Manifest = 4 << 20
+	}
+	if l.Config == 0 || l.Config > image.MaxConfigSize {
+		l.Config = image.MaxConfigSize
+	}
+	if l.Images == 0 {
+		l.Images = 1024
+	}
+	if l.Layer == 0 {
+		l.Layer = 64 << 30
+	}
+	if l.Total == 0 {
+		l.Total = 256 << 30
+	}
+	return l
+}
+
+// LoadOptions say how to load. The zero value is the usual way.
+type LoadOptions struct {
+	Limits Limits
+	// Progress may be nil.
+	Progress Progress
+	// Platform is which image of a multi-platform one is taken, by default
+	// the one for linux and this machine's architecture.
+	Platform *ocispec.Platform
+}
+
+func (o LoadOptions) fill() LoadOptions {
+	o.Limits = o.Limits.fill()
+	if o.Progress == nil {
+		o.Progress = silent{}
+	}
+	if o.Platform == nil {
+		o.Platform = &ocispec.Platform{OS: "linux", Architecture: runtime.GOARCH}
+	}
+	return o
+}

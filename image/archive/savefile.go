@@ -1,0 +1,114 @@
+package archive
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/bulkhead/bulkhead/layer"
+)
+
+// saveFile writes a tar beside path and puts it there when it is whole.
+func saveFile(ctx context.Context, layers *layer.Store, images []*selected, path string, opts SaveOptions) (err error) {
+	if fi, err := os.Stat(path); err == nil && fi.IsDir() {
+		return &os.PathError{Op: "save to", Path: path, Err: errors.New("is a directory")}
+	}
+	dir := filepath.Dir(path)
+	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".tmp-")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			f.Close() // may have been closed already
+			err = errors.Join(err, os.Remove(f.Name()))
+		}
+	}()
+	if err := newSaver(layers, images, opts).write(ctx, newFileSink(f)); err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		return err
+	}
+	// From here on the file is complete; a failing sync must not remove it.
+	return syncDir(dir)
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// saveDir writes an OCI directory beside path and puts it there when it is
+// whole. Nothing may be at path.
+func saveDir(ctx context.Context, layers *layer.Store, images []*selected, path string, opts SaveOptions) (err error) {
+	if _, err := os.Lstat(path); err == nil {
+		return &os.PathError{Op: "save to", Path: path, Err: os.ErrExist}
+	}
+	parent := filepath.Dir(path)
+	temp, err := os.MkdirTemp(parent, "."+filepath.Base(path)+".tmp-")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.RemoveAll(temp))
+		}
+	}()
+	if err := newSaver(layers, images, opts).write(ctx, &dirSink{root: temp}); err != nil {
+		return err
+	}
+	if err := os.Chmod(temp, 0o755); err != nil {
+		return err
+	}
+	if err := os.Rename(temp, path); err != nil {
+		return err
+	}
+	return syncDir(parent)
+}
+
+// dirSink writes files beneath a directory.
+type dirSink struct{ root string }
+
+func (s *dirSink) dir(name string) error { return os.Mkdir(filepath.Join(s.root, name), 0o755) }
+
+func (s *dirSink) file(name string, data []byte) error {
+	_, err := s.layer(name, "", func(w io.Writer) (int64, error) {
+		n, err := w.Write(data)
+		return int64(n), err
+	})
+	return err
+}
+
+func (s *dirSink) layer(name string, _ layer.DiffID, write func(io.Writer) (int64, error)) (int64, error) {
+	f, err := os.OpenFile(filepath.Join(s.root, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return 0, err
+	}
+	n, err := write(f)
+	if err == nil {
+		err = f.Sync()
+	}
+	return n, errors.Join(err, f.Close())
+}
+
+// end makes the names durable, the lowest directory first.
+func (s *dirSink) end() error {
+	for _, dir := range []string{"blobs/sha256", "blobs", "."} {
+		if err := syncDir(filepath.Join(s.root, dir)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,102 @@
+package input
+
+import (
+	"bufio"
+	"bytes"
+	"compress/bzip2"
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+)
+
+// Compression is how data is compressed, found by its first bytes.
+type Compression string
+
+const (
+	None  Compression = "none"
+	Gzip  Compression = "gzip"
+	Zstd  Compression = "zstd"
+	Bzip2 Compression = "bzip2"
+	XZ    Compression = "xz" // recognised, so that it can be refused by name
+)
+
+// sniffLen is how many first bytes Sniff looks at.
+const sniffLen = 6
+
+// maxWindow bounds the memory that a zstd stream may ask for; it is the
+// window of `zstd --long`, and what zstd itself takes without being told.
+const maxWindow = 128 << 20
+
+// Sniff tells how data that begins with head is compressed.
+func Sniff(head []byte) Compression {
+	switch {
+	case bytes.HasPrefix(head, []byte{0x1f, 0x8b, 0x08}):
+		return Gzip
+	case bytes.HasPrefix(head, []byte{0x28, 0xb5, 0x2f, 0xfd}),
+		len(head) >= 4 && head[0]&0xf0 == 0x50 && bytes.Equal(head[1:4], []byte{0x2a, 0x4d, 0x18}):
+		return Zstd
+	case bytes.HasPrefix(head, []byte("BZh")):
+		return Bzip2
+	case bytes.HasPrefix(head, []byte{0xfd, '7', 'z', 'X', 'Z', 0}):
+		return XZ
+	}
+	return None
+}
+
+// Decompress returns what r yields, decompressed if it is compressed, and
+// how it was. The result is to be closed; r is not closed with it. Data that
+// is not what its first bytes promise fails on Read, wrapping ErrRefused.
+func Decompress(r io.Reader) (io.ReadCloser, Compression, error) {
+	br := bufio.NewReaderSize(r, 64<<10)
+	head, err := br.Peek(sniffLen)
+	if err != nil && err != io.EOF {
+		return nil, None, err
+	}
+	kind := Sniff(head)
+	switch kind {
+	case Gzip:
+		zr, err := gzip.NewReader(br)
+		if err != nil {
+			return nil, kind, refuse("gzip: %w", err)
+		}
+		return &decompressor{Reader: zr, close: zr.Close, kind: kind}, kind, nil
+	case Zstd:
+		zr, err := zstd.NewReader(br, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow))
+		if err != nil {
+			return nil, kind, refuse("zstd: %w", err)
+		}
+		return &decompressor{Reader: zr, close: func() error { zr.Close(); return nil }, kind: kind}, kind, nil
+	case Bzip2:
+		return &decompressor{Reader: bzip2.NewReader(br), close: func() error { return nil }, kind: kind}, kind, nil
+	case XZ:
+		return nil, kind, refuse("compressed with xz, which is not supported: decompress it first (xz -d)")
+	}
+	return io.NopCloser(br), None, nil
+}
+
+type decompressor struct {
+	io.Reader
+	close func() error
+	kind  Compression
+}
+
+func (d *decompressor) Read(p []byte) (int, error) {
+	n, err := d.Reader.Read(p)
+	if err != nil && err != io.EOF && !isFailure(err) {
+		err = refuse("%s: %w", d.kind, err)
+	}
+	return n, err
+}
+
+// isFailure tells an error of the reader beneath from one of its content.
+func isFailure(err error) bool {
+	var pathErr *fs.PathError
+	return errors.As(err, &pathErr) || errors.Is(err, ErrRefused) ||
+		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
+
+func (d *decompressor) Close() error { return d.close() }

@@ -1,0 +1,78 @@
+package input
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// spool copies what r yields, decompressed, into a temporary file that has
+// no name, so that nothing is left of it however the process ends.
+func spool(ctx context.Context, r io.Reader, dir string, limit int64) (_ *os.File, err error) {
+	f, err := nameless(dir)
+	if err != nil {
+		return nil, fmt.Errorf("temporary file for the archive: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, f.Close())
+		}
+	}()
+	source, stop := interruptible(ctx, r)
+	defer stop()
+	plain, _, err := Decompress(source)
+	if err != nil {
+		return nil, err
+	}
+	defer plain.Close()
+	n, err := io.Copy(f, io.LimitReader(plain, limit+1))
+	if err != nil {
+		return nil, fmt.Errorf("read the archive: %w", err)
+	}
+	if n > limit {
+		return nil, refuse("longer than %d bytes", limit)
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// nameless makes a file that vanishes when it is closed.
+func nameless(dir string) (*os.File, error) {
+	if dir == "" {
+		dir = os.TempDir()
+	}
+	fd, err := unix.Open(dir, unix.O_RDWR|unix.O_TMPFILE|unix.O_EXCL|unix.O_CLOEXEC, 0o600)
+	if err == nil {
+		return os.NewFile(uintptr(fd), "archive"), nil
+	}
+	f, err := os.CreateTemp(dir, ".bulkhead-archive-") // no O_TMPFILE here
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Remove(f.Name()); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// interruptible yields what r does until ctx is done. A Read of r that never
+// returns then stays behind with its goroutine; only so can the wait for a
+// terminal or a pipe be ended. stop is called when no more is read.
+func interruptible(ctx context.Context, r io.Reader) (_ io.Reader, stop func()) {
+	pr, pw := io.Pipe()
+	unwatch := context.AfterFunc(ctx, func() { pw.CloseWithError(context.Cause(ctx)) })
+	go func() {
+		_, err := io.CopyBuffer(struct{ io.Writer }{pw}, struct{ io.Reader }{r}, make([]byte, 256<<10))
+		pw.CloseWithError(err)
+	}()
+	return pr, func() {
+		unwatch()
+		pr.Close()
+	}
+}
