@@ -12,6 +12,9 @@ import (
 	"github.com/bulkhead/bulkhead/host/confine"
 )
 
+// ErrFinished is the cause of a call's context once it has ended by itself.
+var ErrFinished = fmt.Errorf("the call has ended: %w", context.Canceled)
+
 // Outcome is what a call that succeeded came to.
 type Outcome struct {
 	// Fields is the guest's result, already checked to be whole fields.
@@ -179,6 +182,6 @@ func (c *Call) release() error {
 		unlock()
 	}
 	err := c.endScratch()
-	c.cancel(context.Canceled)
+	c.cancel(ErrFinished)
 	return err
 }

@@ -1,0 +1,224 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/bulkhead/bulkhead/abi"
+	"github.com/bulkhead/bulkhead/graphdriver"
+	"github.com/bulkhead/bulkhead/graphdriver/layertar"
+	"github.com/bulkhead/bulkhead/host/calls"
+)
+
+// has refuses a method that the module lacks.
+func (d *Driver) has(m abi.Method) error {
+	if d.desc.Has(m) {
+		return nil
+	}
+	return fmt.Errorf("driver %s has no %s: %w", d.cfg.Name, m, graphdriver.ErrUseNaive)
+}
+
+// between are the arguments of what compares a layer with an ancestor.
+func (d *Driver) between(id, parent string) ([]byte, error) {
+	args := idArgs(id)
+	if parent == "" {
+		return args, nil
+	}
+	args = abi.AppendFieldString(args, abi.FieldParent, parent)
+	note, err := d.notes.layer(id)
+	if err != nil {
+		return nil, err
+	}
+	if note.Created != nil && note.Parent == parent && !ahead(note.Created) {
+		args = abi.AppendFieldTime(args, abi.FieldCreated, note.Created.Sec, note.Created.Nsec)
+	}
+	return args, nil
+}
+
+// ahead reports that the clock went back since: then nothing is known.
+func ahead(s *stamp) bool { return time.Unix(s.Sec, int64(s.Nsec)).After(time.Now()) }
+
+// Diff implements graphdriver.DiffDriver. The layer stays locked until the
+// reader is closed or has reached the end. A module that answers ErrUseNaive
+// does so before the first byte, from Diff itself.
+func (d *Driver) Diff(ctx context.Context, id, parent string) (io.ReadCloser, error) {
+	if err := d.has(abi.MethodDiff); err != nil {
+		return nil, err
+	}
+	args, err := d.between(id, parent)
+	if err != nil {
+		return nil, err
+	}
+	unlock, err := d.lock(ctx, id, false, parent)
+	if err != nil {
+		return nil, err
+	}
+	p := calls.Params{Method: abi.MethodDiff, ID: id, Parent: parent, Args: args}
+	r, err := d.stream(ctx, p, unlock)
+	return r, naive(err)
+}
+
+// stream runs a call that writes, behind a reader. It returns when the call
+// has written its first byte or ended.
+func (d *Driver) stream(ctx context.Context, p calls.Params, unlock func()) (io.ReadCloser, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	pr, pw := io.Pipe()
+	first := &firstWrite{w: pw, begun: make(chan struct{})}
+	p.Out = first
+	s := &outStream{pr: pr, cancel: cancel, done: make(chan struct{})}
+	// A reader that is slow must not keep a call that has to end.
+	stop := context.AfterFunc(ctx, func() { pr.CloseWithError(context.Cause(ctx)) })
+	go func() {
+		defer close(s.done)
+		defer unlock()
+		defer cancel(nil)
+		defer stop()
+		c := calls.New(ctx, d.env, p)
+		unblock := context.AfterFunc(c.Context(), func() {
+			if cause := context.Cause(c.Context()); cause != calls.ErrFinished {
+				pw.CloseWithError(cause)
+			}
+		})
+		_, err := d.finish(c, p)
+		unblock()
+		s.err = err
+		pw.CloseWithError(err)
+	}()
+	select {
+	case <-first.begun:
+		return s, nil
+	case <-s.done:
+		if s.err != nil {
+			pr.Close()
+			return nil, s.err
+		}
+		return s, nil
+	}
+}
+
+func (d *Driver) finish(c *calls.Call, p calls.Params) (*calls.Outcome, error) {
+	out, err := c.Finish(d.module.Run(c.Context(), p.Method.Export(), c))
+	if err != nil {
+		return nil, fmt.Errorf("driver %s: %w", d.cfg.Name, err)
+	}
+	return out, nil
+}
+
+// firstWrite tells when output has begun.
+type firstWrite struct {
+	w     io.Writer
+	once  sync.Once
+	begun chan struct{}
+}
+
+func (f *firstWrite) Write(p []byte) (int, error) {
+	f.once.Do(func() { close(f.begun) })
+	return f.w.Write(p)
+}
+
+// errLeft ends a call whose reader went away.
+var errLeft = fmt.Errorf("the reader left: %w", context.Canceled)
+
+// outStream is the reader of a call's output.
+type outStream struct {
+	pr     *io.PipeReader
+	cancel context.CancelCauseFunc
+	done   chan struct{}
+	err    error // after done
+}
+
+func (s *outStream) Read(p []byte) (int, error) { return s.pr.Read(p) }
+
+// Close ends the call if it runs, and returns when it has ended.
+func (s *outStream) Close() error {
+	s.pr.CloseWithError(errLeft)
+	s.cancel(errLeft)
+	<-s.done
+	return nil
+}
+
+// Changes implements graphdriver.DiffDriver.
+func (d *Driver) Changes(ctx context.Context, id, parent string) ([]graphdriver.Change, error) {
+	out, err := d.compare(ctx, abi.MethodChanges, id, parent)
+	if err != nil {
+		return nil, err
+	}
+	return graphdriver.NormalizeChanges(out.Changes), nil
+}
+
+// DiffSize implements graphdriver.DiffDriver.
+func (d *Driver) DiffSize(ctx context.Context, id, parent string) (int64, error) {
+	out, err := d.compare(ctx, abi.MethodDiffSize, id, parent)
+	if err != nil {
+		return 0, err
+	}
+	f, err := d.one(out, abi.FieldSize, abi.MethodDiffSize)
+	if err != nil {
+		return 0, err
+	}
+	n, ok := f.U64()
+	if !ok || int64(n) < 0 {
+		return 0, d.broken(abi.MethodDiffSize, "a size that is none")
+	}
+	return int64(n), nil
+}
+
+func (d *Driver) compare(ctx context.Context, m abi.Method, id, parent string) (*calls.Outcome, error) {
+	if err := d.has(m); err != nil {
+		return nil, err
+	}
+	unlock, err := d.lock(ctx, id, false, parent)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	args, err := d.between(id, parent)
+	if err != nil {
+		return nil, err
+	}
+	out, err := d.call(ctx, calls.Params{Method: m, ID: id, Parent: parent, Args: args})
+	return out, naive(err)
+}
+
+// ApplyDiff implements graphdriver.DiffDriver.
+func (d *Driver) ApplyDiff(ctx context.Context, id, parent string, diff io.Reader) (int64, error) {
+	return d.ApplyEntries(ctx, id, parent, layertar.NewReader(diff, nil))
+}
+
+// ApplyEntries implements graphdriver.EntryApplier. The source is read to its
+// end also where the driver is not: what is left is passed over.
+func (d *Driver) ApplyEntries(ctx context.Context, id, parent string, src layertar.Source) (int64, error) {
+	if err := d.has(abi.MethodApplyDiff); err != nil {
+		return 0, err
+	}
+	unlock, err := d.lock(ctx, id, true, parent)
+	if err != nil {
+		return 0, err
+	}
+	defer unlock()
+	args := idArgs(id)
+	if parent != "" {
+		args = abi.AppendFieldString(args, abi.FieldParent, parent)
+	}
+	counted := &counting{Source: src}
+	out, err := d.call(ctx, calls.Params{Method: abi.MethodApplyDiff, ID: id, Parent: parent, Args: args, Source: counted})
+	if err != nil {
+		return 0, errors.Join(naive(err), drain(ctx, src))
+	}
+	if out.StoredAt != "" {
+		note, err := d.notes.layer(id)
+		if err != nil {
+			return 0, err
+		}
+		note.Base = out.StoredAt
+		if err := d.notes.setLayer(id, note); err != nil {
+			return 0, err
+		}
+	}
+	d.cfg.Log.Debug("layer applied", applied(id, out)...)
+	return counted.size, nil
+}

@@ -1,0 +1,195 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"go.uber.org/zap"
+
+	"github.com/bulkhead/bulkhead/abi"
+	"github.com/bulkhead/bulkhead/graphdriver"
+	"github.com/bulkhead/bulkhead/host/calls"
+	"github.com/bulkhead/bulkhead/host/confine"
+	"github.com/bulkhead/bulkhead/host/engine"
+)
+
+// Driver is a graph driver that is a module. It implements graphdriver.Driver,
+// EntryApplier, DiffGetterDriver, Sealer and CapabilityDriver, and may be used
+// concurrently. Where the module has no method of DiffDriver, or answers that
+// it would rather not, the call is ErrUseNaive; Complete closes that gap.
+type Driver struct {
+	cfg    Config
+	desc   *Description
+	module engine.Module
+	home   *confine.Dir
+	env    *calls.Env
+	locks  *calls.Locks // of layer ids
+	notes  *notes
+}
+
+// Open opens a driver's home with a module that New compiled. The module is
+// closed with the Driver.
+func Open(ctx context.Context, cfg Config, compile Compile) (_ *Driver, err error) {
+	cfg, err = cfg.fill()
+	if err != nil {
+		return nil, err
+	}
+	d := &Driver{cfg: cfg, locks: calls.NewLocks()}
+	if d.module, err = compile(ctx, d.configure); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, d.Close(context.WithoutCancel(ctx)))
+		}
+	}()
+	if d.desc, err = Describe(ctx, d.module, cfg.Limits); err != nil {
+		return nil, fmt.Errorf("driver %s: %w", cfg.Name, err)
+	}
+	if err := d.openHome(ctx); err != nil {
+		return nil, fmt.Errorf("driver %s: %w", cfg.Name, err)
+	}
+	return d, nil
+}
+
+// Configure is asked for the session of an instance's first call.
+type Configure = func(ctx context.Context) (s calls.Session, done func(code int32, err error) error, err error)
+
+// Compile makes the module of a driver; configure is for its instances.
+type Compile func(ctx context.Context, configure Configure) (engine.Module, error)
+
+// Wasm compiles a module to run in this process.
+func Wasm(rt *engine.Runtime, name string, wasm []byte, limits engine.Limits) Compile {
+	return func(ctx context.Context, configure Configure) (engine.Module, error) {
+		return rt.Compile(ctx, name, wasm, limits, engine.Options{Configure: configure})
+	}
+}
+
+func (d *Driver) openHome(ctx context.Context) error {
+	made := false
+	if !d.cfg.ReadOnly {
+		if _, err := os.Lstat(d.cfg.Home); errors.Is(err, os.ErrNotExist) {
+			made = true
+		}
+		for _, dir := range []string{d.cfg.Home, d.cfg.State} {
+			if err := os.MkdirAll(dir, 0o711); err != nil {
+				return err
+			}
+		}
+	}
+	var err error
+	if d.home, err = confine.OpenDir(d.cfg.Home); err != nil {
+		return err
+	}
+	d.notes = &notes{dir: d.cfg.State, readOnly: d.cfg.ReadOnly}
+	d.env = &calls.Env{
+		Home: d.home, ScratchParent: d.cfg.Scratch, Seals: calls.NewSeals(), Locks: calls.NewLocks(),
+		Grants: d.cfg.Grants, Unprivileged: d.cfg.Unprivileged, ReadsFiles: d.desc.Has(abi.MethodReadFile),
+		Limits: d.cfg.Limits, Log: d.log,
+	}
+	return d.setup(ctx, made)
+}
+
+// homeNote is what the host remembers of a home as a whole.
+type homeNote struct {
+	Driver     string `json:"driver"`
+	DiskFormat uint32 `json:"diskFormat"`
+}
+
+// setup runs once per home, before anything writes to it, and refuses a home
+// that another disk format was written to.
+func (d *Driver) setup(ctx context.Context, made bool) error {
+	var n homeNote
+	known, err := d.notes.read("home", &n)
+	if err != nil {
+		return err
+	}
+	if known && !made && n.DiskFormat != d.desc.DiskFormat {
+		return fmt.Errorf("%s was written in disk format %d (%s), the module writes %d; use the module it was written with, or another root: %w",
+			d.cfg.Home, n.DiskFormat, n.Driver, d.desc.DiskFormat, graphdriver.ErrIncompatibleFS)
+	}
+	if d.cfg.ReadOnly || known && !made {
+		return nil
+	}
+	if d.desc.Has(abi.MethodSetup) {
+		if _, err := d.call(ctx, calls.Params{Method: abi.MethodSetup, Args: d.settings()}); err != nil {
+			return err
+		}
+	}
+	return d.notes.write("home", homeNote{Driver: d.desc.Name + " " + d.desc.Version, DiskFormat: d.desc.DiskFormat})
+}
+
+// configure begins the first call of each instance.
+func (d *Driver) configure(ctx context.Context) (calls.Session, func(int32, error) error, error) {
+	c := calls.New(ctx, d.env, calls.Params{Method: abi.MethodConfigure, Args: d.settings()})
+	return c, func(code int32, err error) error {
+		_, err = c.Finish(code, err)
+		return err
+	}, nil
+}
+
+// settings are the arguments of setup and configure.
+func (d *Driver) settings() []byte {
+	args := abi.AppendFieldU64(nil, abi.FieldFeature, abi.FeatureAttrDigest)
+	for _, o := range d.cfg.Options {
+		args = abi.AppendFieldPair(args, abi.FieldOption, o.Key, o.Value)
+	}
+	if magic, err := graphdriver.FSMagicOf(d.cfg.Home); err == nil {
+		args = abi.AppendFieldPair(args, abi.FieldFact, "fs", magic.String())
+	}
+	return args
+}
+
+func (d *Driver) log(level uint32, text string) {
+	log := d.cfg.Log.With(zap.String("driver", d.cfg.Name))
+	switch level {
+	case abi.LogDebug:
+		log.Debug(text)
+	case abi.LogInfo:
+		log.Info(text)
+	case abi.LogWarn:
+		log.Warn(text)
+	default:
+		log.Error(text)
+	}
+}
+
+// call runs one method.
+func (d *Driver) call(ctx context.Context, p calls.Params) (*calls.Outcome, error) {
+	if d.cfg.ReadOnly && p.Method.Mutates() && p.Method != abi.MethodGet && p.Method != abi.MethodPut {
+		return nil, fmt.Errorf("driver %s is open for reading only, %s writes: %w", d.cfg.Name, p.Method, graphdriver.ErrDenied)
+	}
+	c := calls.New(ctx, d.env, p)
+	out, err := c.Finish(d.module.Run(c.Context(), p.Method.Export(), c))
+	if err != nil {
+		return nil, fmt.Errorf("driver %s: %w", d.cfg.Name, err)
+	}
+	return out, nil
+}
+
+// Description is what the module says of itself.
+func (d *Driver) Description() *Description { return d.desc }
+
+// Home is the driver's directory.
+func (d *Driver) Home() string { return d.cfg.Home }
+
+// String implements graphdriver.ProtoDriver.
+func (d *Driver) String() string { return d.cfg.Name }
+
+// Capabilities implements graphdriver.CapabilityDriver.
+func (d *Driver) Capabilities() graphdriver.Capabilities { return d.desc.Capabilities }
+
+// Close releases the module and the home. Calls in flight fail.
+func (d *Driver) Close(ctx context.Context) error {
+	err := d.module.Close(ctx)
+	if d.home != nil {
+		err = errors.Join(err, d.home.Close())
+	}
+	return err
+}
+
+// abs is a path of the home as the machine sees it.
+func (d *Driver) abs(p string) string { return filepath.Join(d.cfg.Home, p) }

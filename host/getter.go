@@ -1,0 +1,123 @@
+package host
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/bulkhead/bulkhead/abi"
+	"github.com/bulkhead/bulkhead/graphdriver"
+	"github.com/bulkhead/bulkhead/graphdriver/layertar"
+	"github.com/bulkhead/bulkhead/host/calls"
+	"github.com/bulkhead/bulkhead/host/confine"
+)
+
+// DiffGetter implements graphdriver.DiffGetterDriver. The layer stays locked
+// for reading until Close.
+func (d *Driver) DiffGetter(ctx context.Context, id string) (graphdriver.FileGetCloser, error) {
+	unlock, err := d.lock(ctx, id, false, "")
+	if err != nil {
+		return nil, err
+	}
+	g, err := d.getter(ctx, id, unlock)
+	if err != nil {
+		unlock()
+		return nil, err
+	}
+	return g, nil
+}
+
+func (d *Driver) getter(ctx context.Context, id string, unlock func()) (graphdriver.FileGetCloser, error) {
+	if d.desc.Has(abi.MethodReadFile) {
+		return &readFile{d: d, ctx: ctx, id: id, unlock: unlock}, nil
+	}
+	p, err := d.base(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	base, err := d.home.Sub(p, confine.NoLinks)
+	if err != nil {
+		return nil, fmt.Errorf("driver %s: base of layer %s: %w", d.cfg.Name, id, err)
+	}
+	return &baseFiles{base: base, unlock: unlock}, nil
+}
+
+// base is the directory beneath which a layer's files lie: the module's
+// answer, which must be where the host saw the entries go.
+func (d *Driver) base(ctx context.Context, id string) (string, error) {
+	method, tag := abi.MethodDiffGetter, abi.FieldBase
+	if !d.desc.Has(method) {
+		method, tag = abi.MethodGet, abi.FieldSpec
+	}
+	out, err := d.call(ctx, calls.Params{Method: method, ID: id, Args: idArgs(id)})
+	if err != nil {
+		return "", err
+	}
+	f, err := d.one(out, tag, method)
+	if err != nil {
+		return "", err
+	}
+	p := string(f.Value)
+	if tag == abi.FieldSpec {
+		kind, dir, ok := f.Spec()
+		if !ok || kind != abi.SpecDir {
+			return "", fmt.Errorf("driver %s: layer %s has no directory that files could be read from: %w", d.cfg.Name, id, graphdriver.ErrNotSupported)
+		}
+		p = dir
+	}
+	clean, err := confine.CleanPath(p)
+	if err != nil || clean != p || clean == "." {
+		return "", d.broken(method, fmt.Sprintf("the base %q", p))
+	}
+	note, err := d.notes.layer(id)
+	if err != nil {
+		return "", err
+	}
+	if note.Base != "" && note.Base != clean {
+		return "", fmt.Errorf("driver %s: layer %s was stored at %q, and the driver names %q: %w", d.cfg.Name, id, note.Base, clean, graphdriver.ErrCorrupt)
+	}
+	return clean, nil
+}
+
+// baseFiles reads files by the names that the archive gave them.
+type baseFiles struct {
+	base   *confine.Dir
+	unlock func()
+}
+
+// Get implements graphdriver.FileGetCloser: the name resolves as it did when
+// the entry was written.
+func (b *baseFiles) Get(name string) (io.ReadCloser, error) {
+	p, err := layertar.CleanName(name)
+	if err != nil {
+		return nil, err
+	}
+	return b.base.OpenRegular(p, confine.InRoot)
+}
+
+// Close implements graphdriver.FileGetCloser.
+func (b *baseFiles) Close() error {
+	defer b.unlock()
+	return b.base.Close()
+}
+
+// readFile asks the module for each file's content.
+type readFile struct {
+	d      *Driver
+	ctx    context.Context // of DiffGetter: the getter lives no longer
+	id     string
+	unlock func()
+}
+
+// Get implements graphdriver.FileGetCloser.
+func (r *readFile) Get(name string) (io.ReadCloser, error) {
+	args := abi.AppendFieldString(idArgs(r.id), abi.FieldName, name)
+	p := calls.Params{Method: abi.MethodReadFile, ID: r.id, Args: args}
+	return r.d.stream(r.ctx, p, func() {})
+}
+
+// Close implements graphdriver.FileGetCloser.
+func (r *readFile) Close() error {
+	r.unlock()
+	return nil
+}

@@ -1,0 +1,46 @@
+package host
+
+import (
+	"context"
+
+	"github.com/bulkhead/bulkhead/abi"
+	"github.com/bulkhead/bulkhead/graphdriver"
+	"github.com/bulkhead/bulkhead/host/confine"
+)
+
+// Seal implements graphdriver.Sealer. Where the host has no record of a
+// layer's base it asks the module.
+func (d *Driver) Seal(ctx context.Context, ids ...string) error {
+	if d.cfg.ReadOnly {
+		return nil // nothing can be written at all
+	}
+	for _, id := range ids {
+		if err := graphdriver.ValidateID(id); err != nil {
+			return err
+		}
+		note, err := d.notes.layer(id)
+		if err != nil {
+			return err
+		}
+		if note.Base == "" && !d.desc.Has(abi.MethodReadFile) {
+			if note.Base, err = d.base(ctx, id); err != nil {
+				return err
+			}
+			if err := d.notes.setLayer(id, note); err != nil {
+				return err
+			}
+		}
+		if note.Base == "" {
+			continue // its content lies where only the driver knows
+		}
+		if _, err := confine.CleanPath(note.Base); err != nil {
+			return err
+		}
+		d.env.Seals.Add(note.Base, id)
+	}
+	return nil
+}
+
+// SyncLayers implements graphdriver.Syncer: one sync of the home's file system
+// covers whatever was written there.
+func (d *Driver) SyncLayers(context.Context, ...string) error { return d.home.Sync() }
