@@ -72,7 +72,7 @@ func TestCompileRefusesWhatIsNoDriver(t *testing.T) {
 		}, []string{"needs 100 pages", "limit of 16"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := tryCompile(t, test.make(), Limits{MemoryPages: 16}, Options{})
+			_, err := tryCompile(t, Config{}, test.make(), Limits{MemoryPages: 16}, Options{})
 			if err == nil {
 				t.Fatal("accepted")
 			}

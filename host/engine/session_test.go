@@ -210,7 +210,12 @@ func (f *fakeFile) Close() syscall.Errno {
 // compiled makes a module that is closed with the test.
 func compiled(t *testing.T, wasm []byte, l Limits, o Options) Module {
 	t.Helper()
-	m, err := tryCompile(t, wasm, l, o)
+	return compiledBy(t, Config{}, wasm, l, o)
+}
+
+func compiledBy(t *testing.T, cfg Config, wasm []byte, l Limits, o Options) Module {
+	t.Helper()
+	m, err := tryCompile(t, cfg, wasm, l, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -225,10 +230,10 @@ func compiled(t *testing.T, wasm []byte, l Limits, o Options) Module {
 	return m
 }
 
-func tryCompile(t *testing.T, wasm []byte, l Limits, o Options) (Module, error) {
+func tryCompile(t *testing.T, cfg Config, wasm []byte, l Limits, o Options) (Module, error) {
 	t.Helper()
 	ctx := context.Background()
-	rt, err := New(ctx, Config{})
+	rt, err := New(ctx, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
