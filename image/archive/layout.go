@@ -195,8 +195,7 @@ func (s *saver) repositories() map[string]map[string]string {
 	return repos
 }
 
-// marshal writes JSON as moby does, which leaves <, > and & alone in no
-// document of an archive that it names by digest.
+// marshal writes one JSON document, with <, > and & as they are.
 func marshal(v any) ([]byte, error) {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)

@@ -11,7 +11,7 @@ import (
 )
 
 // saveFile writes a tar beside path and puts it there when it is whole.
-func saveFile(ctx context.Context, layers *layer.Store, images []*selected, path string, opts SaveOptions) (err error) {
+func saveFile(ctx context.Context, layers *layer.Store, images []*selected, path string, opts SaveOptions) error {
 	if fi, err := os.Stat(path); err == nil && fi.IsDir() {
 		return &os.PathError{Op: "save to", Path: path, Err: errors.New("is a directory")}
 	}
@@ -20,25 +20,19 @@ func saveFile(ctx context.Context, layers *layer.Store, images []*selected, path
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			f.Close() // may have been closed already
-			err = errors.Join(err, os.Remove(f.Name()))
-		}
-	}()
-	if err := newSaver(layers, images, opts).write(ctx, newFileSink(f)); err != nil {
-		return err
+	err = newSaver(layers, images, opts).write(ctx, newFileSink(f))
+	if err == nil {
+		err = f.Sync()
 	}
-	if err := f.Sync(); err != nil {
-		return err
+	if cerr := f.Close(); err == nil {
+		err = cerr
 	}
-	if err := f.Close(); err != nil {
-		return err
+	if err == nil {
+		err = os.Rename(f.Name(), path)
 	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
+	if err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
 	}
-	// From here on the file is complete; a failing sync must not remove it.
 	return syncDir(dir)
 }
 
@@ -52,7 +46,7 @@ func syncDir(dir string) error {
 
 // saveDir writes an OCI directory beside path and puts it there when it is
 // whole. Nothing may be at path.
-func saveDir(ctx context.Context, layers *layer.Store, images []*selected, path string, opts SaveOptions) (err error) {
+func saveDir(ctx context.Context, layers *layer.Store, images []*selected, path string, opts SaveOptions) error {
 	if _, err := os.Lstat(path); err == nil {
 		return &os.PathError{Op: "save to", Path: path, Err: os.ErrExist}
 	}
@@ -61,19 +55,15 @@ func saveDir(ctx context.Context, layers *layer.Store, images []*selected, path 
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.RemoveAll(temp))
-		}
-	}()
-	if err := newSaver(layers, images, opts).write(ctx, &dirSink{root: temp}); err != nil {
-		return err
+	err = newSaver(layers, images, opts).write(ctx, &dirSink{root: temp})
+	if err == nil {
+		err = os.Chmod(temp, 0o755)
 	}
-	if err := os.Chmod(temp, 0o755); err != nil {
-		return err
+	if err == nil {
+		err = os.Rename(temp, path)
 	}
-	if err := os.Rename(temp, path); err != nil {
-		return err
+	if err != nil {
+		return errors.Join(err, os.RemoveAll(temp))
 	}
 	return syncDir(parent)
 }
