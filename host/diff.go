@@ -207,7 +207,10 @@ func (d *Driver) ApplyEntries(ctx context.Context, id, parent string, src layert
 	counted := &counting{Source: src}
 	out, err := d.call(ctx, calls.Params{Method: abi.MethodApplyDiff, ID: id, Parent: parent, Args: args, Source: counted})
 	if err != nil {
-		return 0, errors.Join(naive(err), drain(ctx, src))
+		if err = naive(err); errors.Is(err, graphdriver.ErrUseNaive) {
+			return 0, err // nothing of the source was read
+		}
+		return 0, errors.Join(err, drain(ctx, src))
 	}
 	if out.StoredAt != "" {
 		note, err := d.notes.layer(id)

@@ -7,7 +7,7 @@ import (
 
 	"github.com/bulkhead/bulkhead/abi"
 	"github.com/bulkhead/bulkhead/graphdriver"
-	"github.com/bulkhead/bulkhead/graphdriver/layertar"
+	"github.com/bulkhead/bulkhead/graphdriver/naivediff"
 	"github.com/bulkhead/bulkhead/host/calls"
 	"github.com/bulkhead/bulkhead/host/confine"
 )
@@ -39,7 +39,10 @@ func (d *Driver) getter(ctx context.Context, id string, unlock func()) (graphdri
 	if err != nil {
 		return nil, fmt.Errorf("driver %s: base of layer %s: %w", d.cfg.Name, id, err)
 	}
-	return &baseFiles{base: base, unlock: unlock}, nil
+	return &naivediff.Files{Dir: base, Done: func() error {
+		defer unlock()
+		return base.Close()
+	}}, nil
 }
 
 // base is the directory beneath which a layer's files lie: the module's
@@ -77,28 +80,6 @@ func (d *Driver) base(ctx context.Context, id string) (string, error) {
 		return "", fmt.Errorf("driver %s: layer %s was stored at %q, and the driver names %q: %w", d.cfg.Name, id, note.Base, clean, graphdriver.ErrCorrupt)
 	}
 	return clean, nil
-}
-
-// baseFiles reads files by the names that the archive gave them.
-type baseFiles struct {
-	base   *confine.Dir
-	unlock func()
-}
-
-// Get implements graphdriver.FileGetCloser: the name resolves as it did when
-// the entry was written.
-func (b *baseFiles) Get(name string) (io.ReadCloser, error) {
-	p, err := layertar.CleanName(name)
-	if err != nil {
-		return nil, err
-	}
-	return b.base.OpenRegular(p, confine.InRoot)
-}
-
-// Close implements graphdriver.FileGetCloser.
-func (b *baseFiles) Close() error {
-	defer b.unlock()
-	return b.base.Close()
 }
 
 // readFile asks the module for each file's content.

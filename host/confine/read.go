@@ -52,15 +52,21 @@ func (d *Dir) OpenRegular(p string, how How) (*os.File, error) {
 	return os.NewFile(uintptr(file), p), nil
 }
 
-// EqualFiles compares the content of two regular files. Anything else is an
-// error.
+// EqualFiles compares the content of two regular files, or the targets of two
+// symlinks. Two of different types are not equal; anything else is an error.
 func EqualFiles(ctx context.Context, a *Dir, pa string, b *Dir, pb string, bufs *[2][]byte) (bool, error) {
 	fa, err := a.openRegularFd(pa)
+	if isErrno(err, unix.ELOOP) {
+		return equalLinks(a, pa, b, pb)
+	}
 	if err != nil {
 		return false, err
 	}
 	defer unix.Close(fa)
 	fb, err := b.openRegularFd(pb)
+	if isErrno(err, unix.ELOOP) {
+		return false, nil
+	}
 	if err != nil {
 		return false, err
 	}
@@ -84,6 +90,18 @@ func EqualFiles(ctx context.Context, a *Dir, pa string, b *Dir, pb string, bufs 
 			return false, &PathError{Op: "read", Path: pb, Err: eb}
 		}
 	}
+}
+
+func equalLinks(a *Dir, pa string, b *Dir, pb string) (bool, error) {
+	ta, err := a.Readlink(pa, NoLinks)
+	if err != nil {
+		return false, err
+	}
+	tb, err := b.Readlink(pb, NoLinks)
+	if isErrno(err, unix.EINVAL) {
+		return false, nil
+	}
+	return ta == tb && err == nil, err
 }
 
 func end(err error) bool { return err == io.EOF || err == io.ErrUnexpectedEOF }

@@ -1,0 +1,160 @@
+package naivediff
+
+import (
+	"context"
+	"io"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/bulkhead/bulkhead/graphdriver"
+	"github.com/bulkhead/bulkhead/graphdriver/layertar"
+	"github.com/bulkhead/bulkhead/graphdriver/treediff"
+	"github.com/bulkhead/bulkhead/host/confine"
+)
+
+// Trees are a layer's tree and the one it is compared with.
+type Trees struct {
+	New *confine.Dir
+	// Old is nil to compare with nothing: all is added.
+	Old *confine.Dir
+	// Created is when New was a copy of Old, if that is known.
+	Created treediff.Created
+}
+
+// Changes lists what differs.
+func Changes(ctx context.Context, t Trees) ([]graphdriver.Change, error) {
+	kinds := [...]graphdriver.ChangeKind{
+		treediff.Modified: graphdriver.Modified, treediff.Added: graphdriver.Added, treediff.Deleted: graphdriver.Deleted,
+	}
+	var out []graphdriver.Change
+	err := t.compare(ctx, func(c *treediff.Change) error {
+		out = append(out, graphdriver.Change{Path: "/" + string(c.Path), Kind: kinds[c.Kind]})
+		return nil
+	})
+	return graphdriver.NormalizeChanges(out), err
+}
+
+// Size is how many bytes of files are new or changed, each inode once.
+func Size(ctx context.Context, t Trees) (size int64, err error) {
+	seen := map[uint64]struct{}{}
+	err = t.compare(ctx, func(c *treediff.Change) error {
+		if c.New == nil || !c.New.IsFile() {
+			return nil
+		}
+		if _, twice := seen[c.New.Ino]; !twice {
+			size += int64(c.New.Size)
+		}
+		if c.New.Nlink > 1 {
+			seen[c.New.Ino] = struct{}{}
+		}
+		return nil
+	})
+	return size, err
+}
+
+// Write writes what differs as a layer's archive.
+func Write(ctx context.Context, w io.Writer, t Trees) error {
+	tw := confine.NewTarWriter(ctx, w, nil)
+	err := t.compare(ctx, func(c *treediff.Change) error {
+		p := string(c.Path)
+		if c.Kind == treediff.Deleted {
+			return tw.Whiteout(t.New, p)
+		}
+		return tw.File(t.New, p, p)
+	})
+	if cerr := tw.Close(err); err == nil {
+		err = cerr
+	}
+	return err
+}
+
+// Apply makes the entries of src beneath dir.
+func Apply(ctx context.Context, dir *confine.Dir, src layertar.Source, opt confine.ApplyOptions) (confine.Applied, error) {
+	a := confine.NewApplier(dir, opt)
+	for {
+		e, err := src.Next()
+		if err == io.EOF {
+			return a.Finish(ctx)
+		}
+		if err == nil {
+			err = a.Apply(ctx, e, "", confine.Payload{Rest: payload(e, src)})
+		}
+		if err != nil {
+			a.Abort()
+			return confine.Applied{}, err
+		}
+	}
+}
+
+// payload is what is left to read of an entry, nil for what has none.
+func payload(e *layertar.Entry, src io.Reader) io.Reader {
+	if e.Kind != layertar.File || e.Size == 0 {
+		return nil
+	}
+	return src
+}
+
+func (t Trees) compare(ctx context.Context, emit func(*treediff.Change) error) error {
+	s := &source{ctx: ctx, trees: t, lister: confine.NewLister()}
+	s.bufs[0], s.bufs[1] = make([]byte, 64<<10), make([]byte, 64<<10)
+	return treediff.Compare(s, treediff.Options{NoOld: t.Old == nil, Created: t.Created}, emit)
+}
+
+// source answers treediff from directories.
+type source struct {
+	ctx    context.Context
+	trees  Trees
+	lister *confine.Lister
+	bufs   [2][]byte
+}
+
+func (s *source) dir(side treediff.Side) *confine.Dir {
+	if side == treediff.Old {
+		return s.trees.Old
+	}
+	return s.trees.New
+}
+
+// List implements treediff.Source.
+func (s *source) List(dirs []treediff.Dir, name func(int, *treediff.Node) error) error {
+	for i, d := range dirs {
+		if s.ctx.Err() != nil {
+			return context.Cause(s.ctx)
+		}
+		names, err := s.lister.List(s.dir(d.Side), d.Path, true)
+		if err != nil {
+			return err
+		}
+		for k := range names {
+			if err := name(i, node(&names[k])); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func node(n *confine.Name) *treediff.Node {
+	st := &n.Stat
+	out := &treediff.Node{
+		Name: []byte(n.Name), Ino: st.Ino, Size: uint64(st.Size),
+		MtimeSec: st.Mtim.Sec, MtimeNsec: st.Mtim.Nsec, CtimeSec: st.Ctim.Sec, CtimeNsec: st.Ctim.Nsec,
+		Mode: st.Mode, UID: st.UID, GID: st.GID, Nlink: uint32(st.Nlink), Attrs: n.Attrs,
+	}
+	if t := st.Type(); t == unix.S_IFCHR || t == unix.S_IFBLK {
+		out.Rdev = st.Rdev
+	}
+	return out
+}
+
+// Equal implements treediff.Source.
+func (s *source) Equal(paths [][]byte, equal []bool) error {
+	for i, p := range paths {
+		eq, err := confine.EqualFiles(s.ctx, s.trees.Old, string(p), s.trees.New, string(p), &s.bufs)
+		if err != nil {
+			return err
+		}
+		equal[i] = eq
+	}
+	return nil
+}

@@ -1,0 +1,174 @@
+package naivediff
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+
+	"github.com/bulkhead/bulkhead/graphdriver"
+	"github.com/bulkhead/bulkhead/graphdriver/layertar"
+	"github.com/bulkhead/bulkhead/host/confine"
+)
+
+// New completes a driver. Every method of DiffDriver takes the trees by Get
+// and gives them back by Put.
+func New(d graphdriver.ProtoDriver, opt confine.ApplyOptions) graphdriver.Driver {
+	return &driver{ProtoDriver: d, opt: opt}
+}
+
+type driver struct {
+	graphdriver.ProtoDriver
+	opt confine.ApplyOptions
+}
+
+// tree is one layer that was taken by Get.
+type tree struct {
+	*confine.Dir
+	put func() error
+}
+
+func (t *tree) close() error { return errors.Join(t.Dir.Close(), t.put()) }
+
+func (d *driver) get(ctx context.Context, id string) (*tree, error) {
+	p, err := d.Get(ctx, id, "")
+	if err != nil {
+		return nil, err
+	}
+	put := func() error { return d.Put(context.WithoutCancel(ctx), id) }
+	dir, err := confine.OpenDir(p)
+	if err != nil {
+		return nil, errors.Join(err, put())
+	}
+	return &tree{Dir: dir, put: put}, nil
+}
+
+// trees takes both layers of a comparison.
+func (d *driver) trees(ctx context.Context, id, parent string) (Trees, func() error, error) {
+	child, err := d.get(ctx, id)
+	if err != nil {
+		return Trees{}, nil, err
+	}
+	if parent == "" {
+		return Trees{New: child.Dir}, child.close, nil
+	}
+	old, err := d.get(ctx, parent)
+	if err != nil {
+		return Trees{}, nil, errors.Join(err, child.close())
+	}
+	return Trees{New: child.Dir, Old: old.Dir}, func() error { return errors.Join(child.close(), old.close()) }, nil
+}
+
+// Diff implements graphdriver.DiffDriver.
+func (d *driver) Diff(ctx context.Context, id, parent string) (io.ReadCloser, error) {
+	t, done, err := d.trees(ctx, id, parent)
+	if err != nil {
+		return nil, err
+	}
+	return Stream(ctx, t, done), nil
+}
+
+// Stream is Write behind a reader. done is called when the walk has ended;
+// Close waits for it and returns its error.
+func Stream(ctx context.Context, t Trees, done func() error) io.ReadCloser {
+	ctx, cancel := context.WithCancelCause(ctx)
+	pr, pw := io.Pipe()
+	s := &stream{PipeReader: pr, cancel: cancel, ended: make(chan struct{})}
+	stop := context.AfterFunc(ctx, func() { pr.CloseWithError(context.Cause(ctx)) })
+	go func() {
+		defer close(s.ended)
+		defer cancel(nil)
+		defer stop()
+		err := Write(ctx, pw, t)
+		s.err = done()
+		pw.CloseWithError(errors.Join(err, s.err))
+	}()
+	return s
+}
+
+type stream struct {
+	*io.PipeReader
+	cancel context.CancelCauseFunc
+	ended  chan struct{}
+	err    error
+}
+
+// Close ends the walk if it goes on.
+func (s *stream) Close() error {
+	s.PipeReader.Close()
+	s.cancel(context.Canceled)
+	<-s.ended
+	return s.err
+}
+
+// Changes implements graphdriver.DiffDriver.
+func (d *driver) Changes(ctx context.Context, id, parent string) (out []graphdriver.Change, err error) {
+	t, done, err := d.trees(ctx, id, parent)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, done()) }()
+	return Changes(ctx, t)
+}
+
+// DiffSize implements graphdriver.DiffDriver.
+func (d *driver) DiffSize(ctx context.Context, id, parent string) (size int64, err error) {
+	t, done, err := d.trees(ctx, id, parent)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, done()) }()
+	return Size(ctx, t)
+}
+
+// ApplyDiff implements graphdriver.DiffDriver.
+func (d *driver) ApplyDiff(ctx context.Context, id, parent string, diff io.Reader) (int64, error) {
+	return d.ApplyEntries(ctx, id, parent, layertar.NewReader(diff, nil))
+}
+
+// ApplyEntries implements graphdriver.EntryApplier.
+func (d *driver) ApplyEntries(ctx context.Context, id, _ string, src layertar.Source) (size int64, err error) {
+	t, err := d.get(ctx, id)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, t.close()) }()
+	done, err := Apply(ctx, t.Dir, src, d.opt)
+	return done.Size, err
+}
+
+// DiffGetter implements graphdriver.DiffGetterDriver.
+func (d *driver) DiffGetter(ctx context.Context, id string) (graphdriver.FileGetCloser, error) {
+	t, err := d.get(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return &Files{Dir: t.Dir, Done: t.close}, nil
+}
+
+// Files reads a layer's files by the names that its archive gave them: a name
+// resolves as it did when the entry was written.
+type Files struct {
+	Dir *confine.Dir
+	// Done is called by Close.
+	Done func() error
+}
+
+// Get implements graphdriver.FileGetCloser.
+func (f *Files) Get(name string) (io.ReadCloser, error) {
+	p, err := layertar.CleanName(name)
+	if err != nil {
+		return nil, err
+	}
+	file, err := f.Dir.OpenRegular(p, confine.InRoot)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, errors.Join(err, graphdriver.ErrNotFound)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return file, nil
+}
+
+// Close implements graphdriver.FileGetCloser.
+func (f *Files) Close() error { return f.Done() }
