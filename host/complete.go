@@ -30,8 +30,8 @@ type taken struct {
 
 func (t *taken) close() error {
 	var err error
-	for _, r := range t.release {
-		err = errors.Join(err, r())
+	for i := len(t.release) - 1; i >= 0; i-- {
+		err = errors.Join(err, t.release[i]())
 	}
 	return err
 }
@@ -44,6 +44,14 @@ func (c *Completed) take(ctx context.Context, id, parent string) (t *taken, err 
 			err = errors.Join(err, t.close())
 		}
 	}()
+	unlock, err := c.lock(ctx, id, false, parent)
+	if err != nil {
+		return t, err
+	}
+	t.release = append(t.release, func() error {
+		unlock()
+		return nil
+	})
 	if t.New, err = c.tree(ctx, t, id); err != nil || parent == "" {
 		return t, err
 	}

@@ -76,8 +76,12 @@ func Apply(ctx context.Context, dir *confine.Dir, src layertar.Source, opt confi
 		if err == io.EOF {
 			return a.Finish(ctx)
 		}
+		var body confine.Payload
 		if err == nil {
-			err = a.Apply(ctx, e, "", confine.Payload{Rest: payload(e, src)})
+			body, err = payload(e, src)
+		}
+		if err == nil {
+			err = a.Apply(ctx, e, "", body)
 		}
 		if err != nil {
 			a.Abort()
@@ -86,12 +90,20 @@ func Apply(ctx context.Context, dir *confine.Dir, src layertar.Source, opt confi
 	}
 }
 
-// payload is what is left to read of an entry, nil for what has none.
-func payload(e *layertar.Entry, src io.Reader) io.Reader {
-	if e.Kind != layertar.File || e.Size == 0 {
-		return nil
+// hold is the largest payload, in bytes, that is read before it is written, so
+// that files can be written side by side.
+const hold = 256 << 10
+
+func payload(e *layertar.Entry, src io.Reader) (confine.Payload, error) {
+	switch {
+	case e.Kind != layertar.File || e.Size == 0:
+		return confine.Payload{}, nil
+	case e.Size > hold:
+		return confine.Payload{Rest: src}, nil
 	}
-	return src
+	b := make([]byte, e.Size)
+	_, err := io.ReadFull(src, b)
+	return confine.Payload{Held: b}, err
 }
 
 func (t Trees) compare(ctx context.Context, emit func(*treediff.Change) error) error {
