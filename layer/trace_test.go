@@ -1,0 +1,166 @@
+package layer
+
+import (
+	"bytes"
+	"context"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/bulkhead/bulkhead/graphdriver"
+)
+
+// tracer writes down what became of the disk and of the driver, with random
+// names made plain.
+type tracer struct {
+	root  string
+	plain map[string]string
+	lines []string
+}
+
+func (tr *tracer) did(op, path string) {
+	if rel, err := filepath.Rel(tr.root, path); err == nil {
+		path = rel
+	}
+	tr.lines = append(tr.lines, op+" "+path)
+}
+
+func (tr *tracer) text(names map[string]string) []string {
+	out := slices.Clone(tr.lines)
+	for i := range out {
+		for from, to := range names {
+			out[i] = strings.ReplaceAll(out[i], from, to)
+		}
+	}
+	return out
+}
+
+func traced(t *testing.T, how func(*copyDriver) graphdriver.Driver) (*bench, *tracer) {
+	tr := &tracer{root: t.TempDir()}
+	b := open(t, tr.root, func(o *Options) {
+		d := o.Driver.(entryDriver).copyDriver
+		d.note = func(op, id string) { tr.lines = append(tr.lines, "driver "+op+" "+id) }
+		o.Driver = how(d)
+		o.trace = tr.did
+	})
+	b.Store.disk.trace = tr.did
+	tr.lines = nil
+	return b, tr
+}
+
+func TestEverythingIsDurableBeforeItIsSeen(t *testing.T) {
+	b, tr := traced(t, drivers["entries and getter"])
+	ses, err := b.NewSession(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	l1, err := ses.Register(t.Context(), bytes.NewReader(archive(t, file{name: "1"})), "", RegisterOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l2, err := ses.Register(t.Context(), bytes.NewReader(archive(t, file{name: "2"})), l1.ChainID(), RegisterOptions{Descriptor: []byte("{}")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := ses.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := ses.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	db := "image/copy/layerdb/"
+	begin := func(n string, extra ...string) []string {
+		tx := db + "tmp/bulkhead-CACHE" + n
+		out := []string{
+			"write bulkhead/copy/journal/CACHE" + n, "sync bulkhead/copy/journal/CACHE" + n, "sync bulkhead/copy/journal",
+			"mkdir " + tx, "driver create CACHE" + n,
+			"write " + tx + "/tar-split.json.gz", "driver apply CACHE" + n,
+			"write " + tx + "/size", "write " + tx + "/cache-id", "write " + tx + "/diff",
+		}
+		return append(out, extra...)
+	}
+	show := func(n string, files ...string) []string {
+		tx := db + "tmp/bulkhead-CACHE" + n
+		var out []string
+		for _, f := range files {
+			out = append(out, "sync "+tx+"/"+f)
+		}
+		return append(out, "sync "+tx, "rename "+db+"sha256/CHAIN"+n, "sync "+db+"sha256")
+	}
+	tx2 := "write " + db + "tmp/bulkhead-CACHE2/"
+	want := slices.Concat(
+		begin("1"), begin("2", tx2+"parent", tx2+"descriptor.json"),
+		[]string{"syncfs copy"},
+		show("1", "cache-id", "diff", "size", "tar-split.json.gz"),
+		show("2", "cache-id", "descriptor.json", "diff", "parent", "size", "tar-split.json.gz"),
+		[]string{"remove bulkhead/copy/journal/CACHE1", "remove bulkhead/copy/journal/CACHE2"},
+	)
+	got := tr.text(map[string]string{
+		l1.CacheID(): "CACHE1", l2.CacheID(): "CACHE2",
+		string(l1.ChainID())[7:]: "CHAIN1", string(l2.ChainID())[7:]: "CHAIN2",
+	})
+	// The home did not exist when the session began, so what is above it was
+	// opened; it is the same file system.
+	for i := range got {
+		if got[i] == "syncfs ." {
+			got[i] = "syncfs copy"
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestRemovalIsDurableBeforeTheTreeGoes(t *testing.T) {
+	b, tr := traced(t, drivers["entries and getter"])
+	l := b.add(archive(t, file{name: "1"}), "")
+	tr.lines = nil
+	if _, err := b.Release(t.Context(), l); err != nil {
+		t.Fatal(err)
+	}
+	got := tr.text(map[string]string{l.CacheID(): "CACHE", string(l.ChainID())[7:]: "CHAIN"})
+	if len(got) != 4 || !strings.HasPrefix(got[0], "rename image/copy/layerdb/sha256/CHAIN-") || !strings.HasSuffix(got[0], "-removing") ||
+		got[1] != "sync image/copy/layerdb/sha256" || got[2] != "driver remove CACHE" || !strings.HasPrefix(got[3], "removeall image/copy/layerdb/sha256/CHAIN-") {
+		t.Errorf("got\n%s", strings.Join(got, "\n"))
+	}
+}
+
+// sealingDriver syncs and seals by itself.
+type sealingDriver struct {
+	entryDriver
+	sealed map[string]bool
+}
+
+func (d sealingDriver) SyncLayers(_ context.Context, ids ...string) error {
+	d.note("sync", strings.Join(ids, ","))
+	return nil
+}
+
+func (d sealingDriver) Seal(_ context.Context, ids ...string) error {
+	for _, id := range ids {
+		d.sealed[id] = true
+	}
+	d.note("seal", strings.Join(ids, ","))
+	return nil
+}
+
+func TestDriverThatSyncsAndSealsIsAskedTo(t *testing.T) {
+	sealed := map[string]bool{}
+	how := func(d *copyDriver) graphdriver.Driver { return sealingDriver{entryDriver{d}, sealed} }
+	b, tr := traced(t, how)
+	l := b.add(archive(t, file{name: "1"}), "")
+	text := strings.Join(tr.text(map[string]string{l.CacheID(): "CACHE"}), "\n")
+	at := func(s string) int { return strings.Index(text, s) }
+	if strings.Contains(text, "syncfs") || at("driver sync CACHE") < 0 || at("driver sync CACHE") > at("rename ") || at("driver seal CACHE") < at("remove bulkhead/copy/journal/CACHE") {
+		t.Errorf("got\n%s", text)
+	}
+	clear(sealed)
+	for _, readOnly := range []bool{true, false} {
+		open(t, b.root, func(o *Options) { o.Driver, o.ReadOnly = how(b.driver), readOnly })
+		if !sealed[l.CacheID()] {
+			t.Error("not sealed when opened again")
+		}
+		clear(sealed)
+	}
+}
