@@ -8,7 +8,10 @@ import (
 
 	"github.com/bulkhead/bulkhead/image"
 	"github.com/bulkhead/bulkhead/image/internal/plaindriver"
+	"github.com/bulkhead/bulkhead/layer"
 )
+
+type layerID = layer.DiffID
 
 var listAll = image.ListOptions{All: true}
 
