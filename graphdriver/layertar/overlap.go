@@ -27,7 +27,7 @@ func (o *overlap) check(e *Entry) error {
 	}
 	was := o.paths[e.Path]
 	if was&holdsPayload != 0 {
-		return refuse(e.Name, "removes or replaces a file that the same archive has written at %q", e.Path)
+		return refuse(e.Name, "removes or replaces %q, which the same archive has written", e.Path)
 	}
 	if was&abovePayload != 0 && e.Kind != Dir {
 		return refuse(e.Name, "removes or replaces a directory whose files the same archive has written")
