@@ -76,6 +76,15 @@ func (c *Call) flush() error {
 	return check(c.emits(c.host, b))
 }
 
+// flushAfter sends the last batch of a method that succeeded. What one that
+// failed had not sent yet stays here: UseNaive is allowed before output only.
+func (c *Call) flushAfter(err error) error {
+	if err != nil {
+		return err
+	}
+	return c.flush()
+}
+
 // StreamWrite writes bytes of a raw archive, or of the file that is read.
 func (c *Call) StreamWrite(b []byte) error { return check(c.host.StreamWrite(b)) }
 

@@ -100,9 +100,9 @@ func (c *Call) run() error {
 	case abi.MethodCleanup:
 		return d.Cleanup(c)
 	case abi.MethodDiff:
-		return errors.Join(d.(Differ).Diff(c), c.flush())
+		return c.flushAfter(d.(Differ).Diff(c))
 	case abi.MethodChanges:
-		return errors.Join(d.(Changer).Changes(c), c.flush())
+		return c.flushAfter(d.(Changer).Changes(c))
 	case abi.MethodApplyDiff:
 		return d.(Applier).ApplyDiff(c)
 	case abi.MethodDiffSize:
