@@ -76,6 +76,11 @@ func (s *Store) load(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
+		if !s.opts.ReadOnly {
+			if err := durable.Sweep(s.db.metadataDir(id)); err != nil {
+				return fmt.Errorf("image store: %w", err)
+			}
+		}
 		e := s.loadOne(id)
 		s.images[id] = e
 		if e.err != nil {
