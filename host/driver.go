@@ -10,10 +10,12 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/bulkhead/bulkhead/abi"
+	"github.com/bulkhead/bulkhead/abi/guest"
 	"github.com/bulkhead/bulkhead/graphdriver"
 	"github.com/bulkhead/bulkhead/host/calls"
 	"github.com/bulkhead/bulkhead/host/confine"
 	"github.com/bulkhead/bulkhead/host/engine"
+	"github.com/bulkhead/bulkhead/host/engine/native"
 )
 
 // Driver is a graph driver that is a module. It implements graphdriver.Driver,
@@ -65,6 +67,14 @@ type Compile func(ctx context.Context, configure Configure) (engine.Module, erro
 func Wasm(rt *engine.Runtime, name string, wasm []byte, limits engine.Limits) Compile {
 	return func(ctx context.Context, configure Configure) (engine.Module, error) {
 		return rt.Compile(ctx, name, wasm, limits, engine.Options{Configure: configure})
+	}
+}
+
+// Native runs a driver's Go code in place of a module: the same code over the
+// same calls without a sandbox, to measure and to test by.
+func Native(driver guest.Driver) Compile {
+	return func(_ context.Context, configure Configure) (engine.Module, error) {
+		return native.New(driver, engine.Options{Configure: configure}), nil
 	}
 }
 

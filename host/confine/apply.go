@@ -221,7 +221,13 @@ func (a *Applier) replaceable(ctx context.Context, h *parent, name string, make 
 	if err := a.failed(); err != nil {
 		return err
 	}
-	if err := removeAt(ctx, h.fd, name, a.mayRemove); err != nil {
+	// The name itself was judged by mayMake and belongs to the new entry now.
+	key := a.key(h.ino, name)
+	own := a.made[key]
+	delete(a.made, key)
+	err = removeAt(ctx, h.fd, name, a.mayRemove)
+	a.made[key] = own
+	if err != nil {
 		return err
 	}
 	a.forgetAll()

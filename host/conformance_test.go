@@ -1,0 +1,114 @@
+package host_test
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	driverswasm "github.com/bulkhead/bulkhead/drivers-wasm"
+	"github.com/bulkhead/bulkhead/drivers-wasm/vfs"
+	"github.com/bulkhead/bulkhead/graphdriver"
+	"github.com/bulkhead/bulkhead/graphdriver/graphtest"
+	"github.com/bulkhead/bulkhead/graphdriver/naivediff"
+	"github.com/bulkhead/bulkhead/host"
+	"github.com/bulkhead/bulkhead/host/confine"
+	"github.com/bulkhead/bulkhead/host/engine"
+)
+
+// runtime compiles each module once for all the drivers of a test.
+func runtime(t testing.TB) *engine.Runtime {
+	t.Helper()
+	rt, err := engine.New(context.Background(), engine.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := rt.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return rt
+}
+
+func embedded(t testing.TB, name string) []byte {
+	t.Helper()
+	wasm, err := driverswasm.Load(name)
+	if err != nil {
+		t.Skip(err)
+	}
+	return wasm
+}
+
+// build compiles a Go driver to a module.
+func build(t testing.TB, dir string) []byte {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), "driver.wasm")
+	cmd := exec.Command("go", "build", "-buildmode=c-shared", "-o", out, ".")
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
+	if msg, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, msg)
+	}
+	wasm, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return wasm
+}
+
+func unprivileged() bool { return os.Geteuid() != 0 }
+
+func openAt(t testing.TB, root string, compile host.Compile) (*host.Driver, func()) {
+	t.Helper()
+	d, err := host.Open(context.Background(), host.Config{
+		Name: "vfs", Home: filepath.Join(root, "vfs"), State: filepath.Join(root, "bulkhead", "vfs"),
+		Embedded: true, Unprivileged: unprivileged(),
+	}, compile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d, func() {
+		if err := d.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestConformance(t *testing.T) {
+	wasm := func(limits engine.Limits) func(t *testing.T) host.Compile {
+		return func(t *testing.T) host.Compile {
+			return host.Wasm(runtime(t), "vfs", embedded(t, "vfs"), limits)
+		}
+	}
+	source := func(*testing.T) host.Compile { return host.Native(vfs.Driver{}) }
+	proto := func(t *testing.T) host.Compile {
+		return host.Wasm(runtime(t), "minimal", build(t, "../examples/minimal-driver"), engine.Limits{})
+	}
+	whole := func(d *host.Driver) graphdriver.Driver { return host.Complete(d) }
+	for _, test := range []struct {
+		name    string
+		compile func(*testing.T) host.Compile
+		finish  func(*host.Driver) graphdriver.Driver
+	}{
+		{"vfs in wasm, an idle pool of one", wasm(engine.Limits{Idle: 1}), whole},
+		{"vfs in wasm, a fresh instance before every call", wasm(engine.Limits{Idle: -1}), whole},
+		{"vfs from source", source, whole},
+		{"a ProtoDriver that the host completes", proto, whole},
+		{"a ProtoDriver under naivediff", proto, func(d *host.Driver) graphdriver.Driver {
+			return naivediff.New(protoOnly{d}, confine.ApplyOptions{Unprivileged: unprivileged()})
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			compile := test.compile(t)
+			graphtest.Run(t, graphtest.Harness{Open: func(t testing.TB, root string) (graphdriver.Driver, func()) {
+				d, done := openAt(t, root, compile)
+				return test.finish(d), done
+			}})
+		})
+	}
+}
+
+// protoOnly hides all that is not a ProtoDriver.
+type protoOnly struct{ graphdriver.ProtoDriver }
