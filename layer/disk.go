@@ -11,67 +11,88 @@ import (
 )
 
 // disk is the only way by which this package changes anything on disk, so
-// that a test can write down in which order things became durable.
+// that a test can write down in which order things became durable, and make
+// any of them fail.
 type disk struct {
-	trace func(op, path string) // nil but in tests
+	before func(op, path string) error // nil but in tests
 }
 
-func (d disk) did(op, path string, err error) error {
-	if err == nil && d.trace != nil {
-		d.trace(op, path)
+func (d disk) ask(op, path string) error {
+	if d.before == nil {
+		return nil
 	}
-	return err
+	return d.before(op, path)
 }
 
 func (d disk) mkdirAll(path string, perm fs.FileMode) error {
-	return d.did("mkdir", path, os.MkdirAll(path, perm))
-}
-
-// write makes a new file; it is not synced.
-func (d disk) write(path string, data []byte, perm fs.FileMode) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm)
-	if err != nil {
+	if err := d.ask("mkdir", path); err != nil {
 		return err
 	}
-	_, err = f.Write(data)
-	return d.did("write", path, oneLine(err, f.Close()))
+	return os.MkdirAll(path, perm)
 }
 
 // create opens a new file, for what is written piece by piece.
 func (d disk) create(path string, perm fs.FileMode) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm)
-	return f, d.did("write", path, err)
+	if err := d.ask("write", path); err != nil {
+		return nil, err
+	}
+	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm)
+}
+
+// write makes a new file; it is not synced.
+func (d disk) write(path string, data []byte, perm fs.FileMode) error {
+	f, err := d.create(path, perm)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	return oneLine(err, f.Close())
 }
 
 // sync makes a file's content, or a directory's names, durable.
 func (d disk) sync(path string) error {
+	if err := d.ask("sync", path); err != nil {
+		return err
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return err
 	}
-	return d.did("sync", path, oneLine(f.Sync(), f.Close()))
+	return oneLine(f.Sync(), f.Close())
 }
 
 // syncFS makes everything on the file system of f durable. f was opened
 // before the writes: only then does it report all their errors.
 func (d disk) syncFS(f *os.File) error {
-	err := unix.Syncfs(int(f.Fd()))
-	if err != nil {
-		err = fmt.Errorf("sync the file system of %s: %w", f.Name(), err)
+	err := d.ask("syncfs", f.Name())
+	if err == nil {
+		err = unix.Syncfs(int(f.Fd()))
 	}
-	return d.did("syncfs", f.Name(), err)
+	if err != nil {
+		return fmt.Errorf("sync the file system of %s: %w", f.Name(), err)
+	}
+	return nil
 }
 
 func (d disk) rename(from, to string) error {
-	return d.did("rename", to, os.Rename(from, to))
+	if err := d.ask("rename", to); err != nil {
+		return err
+	}
+	return os.Rename(from, to)
 }
 
 func (d disk) remove(path string) error {
-	return d.did("remove", path, os.Remove(path))
+	if err := d.ask("remove", path); err != nil {
+		return err
+	}
+	return os.Remove(path)
 }
 
 func (d disk) removeAll(path string) error {
-	return d.did("removeall", path, os.RemoveAll(path))
+	if err := d.ask("removeall", path); err != nil {
+		return err
+	}
+	return os.RemoveAll(path)
 }
 
 // openDir opens a directory for syncFS, or, where it does not exist, the

@@ -37,7 +37,7 @@ type Options struct {
 	// removal when it is done, so that a test may stop the world there.
 	Step func(name string)
 
-	trace func(op, path string) // see disk
+	before func(op, path string) error // see disk
 }
 
 // RegisterOptions are what Register takes beside the archive. The zero value

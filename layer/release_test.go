@@ -3,6 +3,7 @@ package layer
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -102,7 +103,7 @@ func TestReadOnlyStoreChangesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	ro := open(t, root, func(o *Options) { o.ReadOnly = true })
-	ro.disk.trace = func(op, path string) { t.Errorf("%s %s", op, path) }
+	ro.disk.before = func(op, path string) error { return fmt.Errorf("%s %s on a store opened to read", op, path) }
 	if _, err := ro.Register(t.Context(), bytes.NewReader(nil), "", RegisterOptions{}); !errors.Is(err, ErrReadOnly) {
 		t.Error(err)
 	}

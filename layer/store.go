@@ -46,7 +46,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	s := &Store{
 		opts: opts,
 		at:   newLayout(opts.Root, opts.DriverName),
-		disk: disk{trace: opts.trace},
+		disk: disk{before: opts.before},
 		busy: make(map[ChainID]chan struct{}),
 	}
 	writable := !opts.ReadOnly && opts.Driver != nil

@@ -19,11 +19,12 @@ type tracer struct {
 	lines []string
 }
 
-func (tr *tracer) did(op, path string) {
+func (tr *tracer) did(op, path string) error {
 	if rel, err := filepath.Rel(tr.root, path); err == nil {
 		path = rel
 	}
 	tr.lines = append(tr.lines, op+" "+path)
+	return nil
 }
 
 func (tr *tracer) text(names map[string]string) []string {
@@ -42,9 +43,8 @@ func traced(t *testing.T, how func(*copyDriver) graphdriver.Driver) (*bench, *tr
 		d := o.Driver.(entryDriver).copyDriver
 		d.note = func(op, id string) { tr.lines = append(tr.lines, "driver "+op+" "+id) }
 		o.Driver = how(d)
-		o.trace = tr.did
+		o.before = tr.did
 	})
-	b.Store.disk.trace = tr.did
 	tr.lines = nil
 	return b, tr
 }
