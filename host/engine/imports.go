@@ -118,8 +118,8 @@ func (f function) answer(in *instance, mod api.Module, stack []uint64) int64 {
 	}
 	p := &in.params
 	var nb, nw, nu, at int
-	for _, c := range f.shape {
-		switch c {
+	for i := range len(f.shape) {
+		switch f.shape[i] {
 		case 'b':
 			ptr, n := api.DecodeU32(stack[at]), api.DecodeU32(stack[at+1])
 			at += 2

@@ -24,6 +24,9 @@ type instance struct {
 	mod    api.Module
 	mem    *allocator
 
+	// exports keeps what wazero makes anew, with a stack, for each look-up.
+	exports map[string]api.Function
+
 	// session answers while a call runs; nil outside.
 	session calls.Session
 	ctx     context.Context
@@ -49,7 +52,7 @@ func (m *module) instantiate(c *flight) (*instance, error) {
 		return nil, &Failure{Cause: CauseBudget, Export: c.export,
 			Detail: fmt.Sprintf("an instance needs %d bytes; the budget of %d is used up", m.minMemory, m.budget.max)}
 	}
-	in := &instance{module: m, files: make(map[*guestFile]struct{})}
+	in := &instance{module: m, exports: make(map[string]api.Function), files: make(map[*guestFile]struct{})}
 	in.mem = &allocator{budget: m.budget, limit: m.maxMemory(), reserved: m.minMemory}
 	in.stdout = lines{in: in, level: abi.LogInfo}
 	in.stderr = lines{in: in, level: abi.LogWarn}
@@ -62,7 +65,7 @@ func (m *module) instantiate(c *flight) (*instance, error) {
 		mounts = mounts.(sysfs.FSConfig).WithSysFSMount(&guestFS{in: in, mount: mount.m}, mount.at)
 	}
 	var err error
-	in.mod, err = m.rt.InstantiateModule(
+	in.mod, err = in.instantiate(
 		experimental.WithMemoryAllocator(in.ctx, in.mem), m.code,
 		wazero.NewModuleConfig().
 			WithName("").
@@ -87,6 +90,16 @@ func (m *module) instantiate(c *flight) (*instance, error) {
 	return in, nil
 }
 
+// instantiate is wazero's, which panics if the first memory is not to be had.
+func (in *instance) instantiate(ctx context.Context, code wazero.CompiledModule, cfg wazero.ModuleConfig) (_ api.Module, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("no instance could be made: %v", p)
+		}
+	}()
+	return in.module.rt.InstantiateModule(ctx, code, cfg)
+}
+
 // sleep is poll_oneoff's: it ends with the call.
 func (in *instance) sleep(ns int64) {
 	t := time.NewTimer(time.Duration(ns))
@@ -104,7 +117,12 @@ func (in *instance) call(c *flight, s calls.Session) (int32, error) {
 	in.stdout.reset()
 	in.stderr.reset()
 	in.session = s
-	ret, err := in.mod.ExportedFunction(c.export).Call(in.ctx)
+	fn := in.exports[c.export]
+	if fn == nil {
+		fn = in.mod.ExportedFunction(c.export)
+		in.exports[c.export] = fn
+	}
+	ret, err := fn.Call(in.ctx)
 	in.stdout.flush()
 	in.stderr.flush()
 	in.session = nil
