@@ -57,7 +57,46 @@ func (t *treeFiles) Get(name string) (io.ReadCloser, error) {
 	}
 	// Only what was looked at is opened: a device or a FIFO could hang or
 	// act when it is opened.
-	return os.Open("/proc/self/fd/" + strconv.Itoa(fd))
+	for {
+		file, err := unix.Open("/proc/self/fd/"+strconv.Itoa(fd), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err == nil {
+			return &openFile{file}, nil
+		}
+		if err != unix.EINTR {
+			return nil, fmt.Errorf("open: %w", err)
+		}
+	}
+}
+
+// openFile is a regular file open to be read. It does without os.File, whose
+// poller costs more than a small file's reading.
+type openFile struct{ fd int }
+
+func (f *openFile) Read(p []byte) (int, error) {
+	if f.fd < 0 {
+		return 0, os.ErrClosed
+	}
+	for len(p) > 0 {
+		n, err := unix.Read(f.fd, p)
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err != nil:
+			return 0, fmt.Errorf("read: %w", err)
+		case n == 0:
+			return 0, io.EOF
+		}
+		return n, nil
+	}
+	return 0, nil
+}
+
+func (f *openFile) Close() error {
+	fd := f.fd
+	if f.fd = -1; fd < 0 {
+		return os.ErrClosed
+	}
+	return unix.Close(fd)
 }
 
 func (t *treeFiles) open(clean string) (int, error) {
