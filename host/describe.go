@@ -6,6 +6,7 @@ import (
 
 	"github.com/bulkhead/bulkhead/abi"
 	"github.com/bulkhead/bulkhead/graphdriver"
+	"github.com/bulkhead/bulkhead/graphdriver/layerlock"
 	"github.com/bulkhead/bulkhead/host/calls"
 	"github.com/bulkhead/bulkhead/host/engine"
 )
@@ -30,7 +31,7 @@ func (d *Description) Has(m abi.Method) bool { return d.methods&(1<<m) != 0 }
 // Describe asks a module what it is, in an instance of its own that has no
 // file system and no grants.
 func Describe(ctx context.Context, m engine.Module, limits calls.Limits) (*Description, error) {
-	env := &calls.Env{Seals: calls.NewSeals(), Locks: calls.NewLocks(), Limits: limits.Fill()}
+	env := &calls.Env{Seals: calls.NewSeals(), Locks: layerlock.New(), Limits: limits.Fill()}
 	args := abi.AppendFieldU64(nil, abi.FieldFeature, abi.FeatureAttrDigest)
 	c := calls.New(ctx, env, calls.Params{Method: abi.MethodDescribe, Args: args})
 	out, err := c.Finish(m.RunOnce(c.Context(), abi.ExportDescribe, c))

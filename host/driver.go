@@ -12,6 +12,7 @@ import (
 	"github.com/bulkhead/bulkhead/abi"
 	"github.com/bulkhead/bulkhead/abi/guest"
 	"github.com/bulkhead/bulkhead/graphdriver"
+	"github.com/bulkhead/bulkhead/graphdriver/layerlock"
 	"github.com/bulkhead/bulkhead/host/calls"
 	"github.com/bulkhead/bulkhead/host/confine"
 	"github.com/bulkhead/bulkhead/host/engine"
@@ -28,7 +29,7 @@ type Driver struct {
 	module engine.Module
 	home   *confine.Dir
 	env    *calls.Env
-	locks  *calls.Locks // of layer ids
+	locks  *layerlock.Table // of layer ids
 	notes  *notes
 }
 
@@ -39,7 +40,7 @@ func Open(ctx context.Context, cfg Config, compile Compile) (_ *Driver, err erro
 	if err != nil {
 		return nil, err
 	}
-	d := &Driver{cfg: cfg, locks: calls.NewLocks()}
+	d := &Driver{cfg: cfg, locks: layerlock.New()}
 	if d.module, err = compile(ctx, d.configure); err != nil {
 		return nil, err
 	}
@@ -96,7 +97,7 @@ func (d *Driver) openHome(ctx context.Context) error {
 	}
 	d.notes = &notes{dir: d.cfg.State, readOnly: d.cfg.ReadOnly}
 	d.env = &calls.Env{
-		Home: d.home, ScratchParent: d.cfg.Scratch, Seals: calls.NewSeals(), Locks: calls.NewLocks(),
+		Home: d.home, ScratchParent: d.cfg.Scratch, Seals: calls.NewSeals(), Locks: layerlock.New(),
 		Grants: d.cfg.Grants, Unprivileged: d.cfg.Unprivileged, ReadsFiles: d.desc.Has(abi.MethodReadFile),
 		Limits: d.cfg.Limits, Log: d.log,
 	}

@@ -9,6 +9,9 @@ type Info struct {
 	DiskFormat   uint32
 	Capabilities uint64 // abi.Cap*
 	Grants       []string
+	// StorageOptions are the keys that Create and CreateReadWrite know. Any
+	// other is refused before the driver is asked.
+	StorageOptions []string
 }
 
 // Pair is one line of status or metadata, in the driver's own order.

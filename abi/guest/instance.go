@@ -2,6 +2,7 @@ package guest
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/bulkhead/bulkhead/abi"
 )
@@ -70,8 +71,14 @@ func (c *Call) run() error {
 	case abi.MethodConfigure:
 		return d.(Configurer).Configure(c)
 	case abi.MethodCreate:
+		if err := c.knowsOptions(d); err != nil {
+			return err
+		}
 		return d.Create(c)
 	case abi.MethodCreateReadWrite:
+		if err := c.knowsOptions(d); err != nil {
+			return err
+		}
 		return d.CreateReadWrite(c)
 	case abi.MethodRemove:
 		return d.Remove(c)
@@ -121,6 +128,20 @@ func (c *Call) run() error {
 		return d.(FileReader).ReadFile(c)
 	}
 	return abi.NotSupported
+}
+
+// knowsOptions refuses a storage option that the driver did not name.
+func (c *Call) knowsOptions(d Driver) error {
+	if len(c.Options) == 0 {
+		return nil
+	}
+	known := d.Info().StorageOptions
+	for _, o := range c.Options {
+		if !slices.Contains(known, o.Key) {
+			return c.Fail(abi.NotSupported, o.Key, "the driver has no such storage option")
+		}
+	}
+	return nil
 }
 
 func (c *Call) describe(d Driver) error {

@@ -33,12 +33,6 @@ func (Driver) Setup(c *guest.Call) error { return c.MakeDirAll(0, layers, 0o711)
 
 // Create implements guest.Driver.
 func (Driver) Create(c *guest.Call) error {
-	for _, o := range c.Options {
-		if o.Key == "size" {
-			return c.Fail(abi.NotSupported, o.Key, "vfs keeps no quota: the storage option size needs a driver with one")
-		}
-		return c.Fail(abi.NotSupported, o.Key, "vfs knows no such storage option")
-	}
 	dir := layerDir(c.ID)
 	if ok, err := c.DirExists(dir); err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"github.com/bulkhead/bulkhead/graphdriver"
+	"github.com/bulkhead/bulkhead/graphdriver/layerlock"
 	"github.com/bulkhead/bulkhead/graphdriver/layertar"
 	"github.com/bulkhead/bulkhead/host/confine"
 )
@@ -14,12 +15,23 @@ import (
 // New completes a driver. Every method of DiffDriver takes the trees by Get
 // and gives them back by Put.
 func New(d graphdriver.ProtoDriver, opt confine.ApplyOptions) graphdriver.Driver {
-	return &driver{ProtoDriver: d, opt: opt}
+	return &driver{ProtoDriver: d, opt: opt, locks: layerlock.New()}
 }
 
 type driver struct {
 	graphdriver.ProtoDriver
-	opt confine.ApplyOptions
+	opt   confine.ApplyOptions
+	locks *layerlock.Table
+}
+
+// Remove waits for the walks that use the layer.
+func (d *driver) Remove(ctx context.Context, id string) error {
+	unlock, err := d.locks.Acquire(ctx, id, true)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return d.ProtoDriver.Remove(ctx, id)
 }
 
 // tree is one layer that was taken by Get.
@@ -31,11 +43,19 @@ type tree struct {
 func (t *tree) close() error { return errors.Join(t.Dir.Close(), t.put()) }
 
 func (d *driver) get(ctx context.Context, id string) (*tree, error) {
-	p, err := d.Get(ctx, id, "")
+	unlock, err := d.locks.Acquire(ctx, id, false)
 	if err != nil {
 		return nil, err
 	}
-	put := func() error { return d.Put(context.WithoutCancel(ctx), id) }
+	p, err := d.Get(ctx, id, "")
+	if err != nil {
+		unlock()
+		return nil, err
+	}
+	put := func() error {
+		defer unlock()
+		return d.Put(context.WithoutCancel(ctx), id)
+	}
 	dir, err := confine.OpenDir(p)
 	if err != nil {
 		return nil, errors.Join(err, put())

@@ -65,7 +65,7 @@ type base struct {
 func New(ctx context.Context, env *Env, p Params) *Call {
 	ctx, cancel := context.WithCancelCause(ctx)
 	c := &Call{env: env, p: p, ctx: ctx, cancel: cancel, files: map[*openFile]struct{}{}}
-	c.mark = env.Locks.next()
+	c.mark = env.nextMark()
 	c.clock = newClock(env.Limits.Deadline, env.Limits.Idle, cancel)
 	if p.Source != nil {
 		c.in = newApplying(c)

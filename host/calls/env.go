@@ -3,14 +3,17 @@ package calls
 import (
 	"io"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/bulkhead/bulkhead/abi"
+	"github.com/bulkhead/bulkhead/graphdriver/layerlock"
 	"github.com/bulkhead/bulkhead/graphdriver/layertar"
 	"github.com/bulkhead/bulkhead/host/confine"
 )
 
-// Env is what all calls to one driver share. Its fields do not change.
+// Env is what all calls to one driver share. Its fields do
+// not change.
 type Env struct {
 	// Home is the driver's directory. Nil where there is none (describe).
 	Home *confine.Dir
@@ -18,7 +21,7 @@ type Env struct {
 	ScratchParent string
 	// Seals and Locks are the driver's.
 	Seals *Seals
-	Locks *Locks
+	Locks *layerlock.Table
 	// Grants are the powers given by configuration.
 	Grants []string
 	// Unprivileged: this process may not give files to others.
@@ -30,7 +33,12 @@ type Env struct {
 	Limits Limits
 	// Log receives the guest's lines. It may be called concurrently.
 	Log func(level uint32, text string)
+
+	calls atomic.Uint64
 }
+
+// nextMark numbers the calls, for their handles, which stay positive.
+func (e *Env) nextMark() uint64 { return e.calls.Add(1) & (1<<(62-handleBits) - 1) }
 
 // Limits bound one call. Zero fields mean the defaults.
 type Limits struct {

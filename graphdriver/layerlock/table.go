@@ -1,41 +1,35 @@
-package calls
+package layerlock
 
 import (
 	"context"
 	"sync"
-	"sync/atomic"
 )
 
-// Locks are named read-write locks with waits that end. A waiting writer
+// Table holds named read-write locks with waits that end. A waiting writer
 // blocks no reader, so that a reader within a reader cannot hang; writers may
 // therefore wait long, and every wait ends with its context.
-type Locks struct {
+type Table struct {
 	mu    sync.Mutex
-	names map[string]*lockState
-	calls atomic.Uint64
+	names map[string]*state
 }
 
-// next numbers the calls of a driver, for their handles. It stays positive
-// in a handle.
-func (l *Locks) next() uint64 { return l.calls.Add(1) & (1<<(62-handleBits) - 1) }
-
-type lockState struct {
+type state struct {
 	readers int
 	writer  bool
 	users   int           // holders and waiters
 	changed chan struct{} // closed and replaced at each release
 }
 
-// NewLocks returns a table without locks.
-func NewLocks() *Locks { return &Locks{names: map[string]*lockState{}} }
+// New returns a table without locks.
+func New() *Table { return &Table{names: map[string]*state{}} }
 
 // Acquire takes one lock and returns what releases it, once. If ctx ends
 // first, its error is returned.
-func (l *Locks) Acquire(ctx context.Context, name string, exclusive bool) (release func(), err error) {
+func (l *Table) Acquire(ctx context.Context, name string, exclusive bool) (release func(), err error) {
 	l.mu.Lock()
 	st := l.names[name]
 	if st == nil {
-		st = &lockState{changed: make(chan struct{})}
+		st = &state{changed: make(chan struct{})}
 		l.names[name] = st
 	}
 	st.users++
@@ -61,7 +55,7 @@ func (l *Locks) Acquire(ctx context.Context, name string, exclusive bool) (relea
 	return sync.OnceFunc(func() { l.release(name, st, exclusive) }), nil
 }
 
-func (l *Locks) release(name string, st *lockState, exclusive bool) {
+func (l *Table) release(name string, st *state, exclusive bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if exclusive {
@@ -74,7 +68,7 @@ func (l *Locks) release(name string, st *lockState, exclusive bool) {
 	l.leave(name, st)
 }
 
-func (l *Locks) leave(name string, st *lockState) {
+func (l *Table) leave(name string, st *state) {
 	if st.users--; st.users == 0 {
 		delete(l.names, name)
 	}
