@@ -119,8 +119,7 @@ func TestArgumentsAreParsed(t *testing.T) {
 	b = append(b, abi.AppendChange(nil, abi.Change{})...)
 	f := &fake{args: append(b, abi.AppendField(nil, 999, make([]byte, 70_000-10_000))...)}
 	f.args = append(f.args, abi.AppendField(nil, 998, make([]byte, 60_000))...) // beyond the first buffer
-	d := bare{create: func(c *Call) error { got = *c; return nil }}
-	if code := NewInstance(d).Run(f, abi.MethodCreate); code != 0 {
+	if code := run(t, f, abi.MethodSetup, func(c *Call) error { got = *c; return nil }); code != 0 {
 		t.Fatal(code)
 	}
 	if got.ID != "id" || got.Parent != "up" || got.MountLabel != "label" || got.Options[0] != (Pair{"k", "v"}) ||
