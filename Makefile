@@ -1,0 +1,85 @@
+# Go and make are all that build, run and test need.
+
+GO      ?= go
+BIN     := bin/bulkhead
+BUILT   := drivers-wasm/built
+DRIVERS := vfs
+WASM    := $(DRIVERS:%=$(BUILT)/%.wasm)
+WASMENV := GOOS=wasip1 GOARCH=wasm CGO_ENABLED=0
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+GOFLAGS_TEST ?=
+RACE_PACKAGES ?= ./host/... ./layer/... ./image/... ./graphdriver/...
+# The linter is pinned here and nowhere else.
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@2026.2
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## say what there is to make
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  %-12s %s\n", $$1, $$2}' Makefile
+
+.PHONY: build
+build: drivers ## compile the drivers and bin/bulkhead
+	$(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o $(BIN) ./cmd/host
+
+.PHONY: drivers
+drivers: ## compile the drivers to wasm
+	@for d in $(DRIVERS); do \
+		$(WASMENV) $(GO) build -buildmode=c-shared -trimpath -ldflags '-s -w' -o $(BUILT)/$$d.wasm.new ./drivers-wasm/$$d/module || exit 1; \
+		if cmp -s $(BUILT)/$$d.wasm.new $(BUILT)/$$d.wasm; then rm $(BUILT)/$$d.wasm.new; else mv $(BUILT)/$$d.wasm.new $(BUILT)/$$d.wasm; fi; \
+	done
+
+.PHONY: run
+run: build ## store a real image through a sandboxed driver and compare what comes out (IMAGE=path for your own)
+	$(GO) run ./examples/tour -bin $(BIN) $(if $(IMAGE),-image '$(IMAGE)')
+
+.PHONY: test
+test: build ## run all tests that need nothing but Go
+	$(GO) test $(GOFLAGS_TEST) ./...
+
+.PHONY: race
+race: drivers ## run the tests under the race detector (needs a C compiler)
+	CGO_ENABLED=1 $(GO) test -race $(GOFLAGS_TEST) $(RACE_PACKAGES)
+
+.PHONY: unprivileged
+unprivileged: build ## run the tests that concern it as nobody (needs root to become nobody)
+	sh e2e/unprivileged.sh
+
+.PHONY: e2e
+e2e: build ## run against dockerd, skopeo and umoci (Debian: make deps)
+	$(GO) test $(GOFLAGS_TEST) -tags e2e -count=1 -timeout 30m ./e2e
+
+.PHONY: bench
+bench: build ## compare with a native baseline, moby's packages and tar (as root)
+	cd bench && $(GO) run . $(BENCH)
+
+.PHONY: check
+check: build ## formatting, vet, linter, module files, generated files
+	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo 'gofmt: run gofmt -w on the files above'; exit 1; }
+	$(GO) vet ./...
+	$(GO) vet -tags e2e ./e2e
+	cd bench && $(GO) vet ./...
+	$(WASMENV) $(GO) vet ./abi/... ./graphdriver/treediff ./drivers-wasm/vfs/... ./examples/minimal-driver
+	$(GO) mod tidy -diff
+	cd bench && $(GO) mod tidy -diff
+	$(GO) mod verify
+	$(GO) run $(STATICCHECK) ./...
+
+.PHONY: fuzz
+FUZZTIME ?= 10s
+fuzz: ## run every fuzz target for FUZZTIME
+	@grep -rlE '^func Fuzz' --include='*_test.go' . | xargs -n1 dirname | sort -u | while read -r dir; do \
+		for f in $$(grep -hoE '^func Fuzz[A-Za-z0-9_]*' $$dir/*_test.go | cut -c6-); do \
+			echo "$$dir $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$dir || exit 1; \
+		done; done
+
+.PHONY: deps
+deps: ## install what e2e and race need (Debian, as root)
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+		docker.io skopeo umoci clang lld gcc libc6-dev strace e2fsprogs zstd
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin $(WASM)
