@@ -4,4 +4,22 @@
 // What it promises: a layer is registered whole or not at all, survives a
 // crash once registered, and comes out byte for byte as it went in, or with
 // an error. It may import graphdriver and layertar, and never host.
+//
+// On disk, beneath the root:
+//
+//	image/<driver>/layerdb/         moby's, to the letter
+//	  sha256/<chain>/               diff, parent, size, cache-id, tar-split.json.gz, descriptor.json
+//	  sha256/<chain>-*-removing/    a removal that has begun
+//	  tmp/bulkhead-<cache id>/      a layer that is not committed
+//	  mounts/                       containers; only read, to keep their layers
+//	bulkhead/<driver>/              ours
+//	  journal/<cache id>            a layer was begun and is not committed
+//	  set-aside/<chain>-*/          an unusable directory whose place was needed
+//
+// A layer is made in this order: journal entry, durable; the driver's layer
+// and tree; the files in tmp; one sync of the driver's file system for all
+// layers of a session; then for each, parents first, its files synced, its
+// directory renamed into sha256, sha256 synced; the journal entries removed.
+// So whatever a crash leaves is found again: a committed layer, or an id in
+// the journal, and nothing that is not in the journal is ever cleared away.
 package layer

@@ -2,6 +2,7 @@ package layer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -153,10 +154,16 @@ func (s *Store) Register(ctx context.Context, r io.Reader, parent ChainID, opts 
 	if err == nil {
 		err = ses.Commit(ctx)
 	}
-	if err = oneLine(err, ses.Close(ctx)); err != nil {
-		return nil, err
+	if err = oneLine(err, ses.Close(ctx)); err == nil {
+		return l, nil
 	}
-	return l, nil
+	// The layer may have become visible before the fault.
+	if l != nil {
+		if _, rerr := s.Release(context.WithoutCancel(ctx), l); !errors.Is(rerr, ErrNotRetained) {
+			err = oneLine(err, rerr)
+		}
+	}
+	return nil, err
 }
 
 // Broken lists the layer directories that were found unusable when the store

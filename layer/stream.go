@@ -1,6 +1,7 @@
 package layer
 
 import (
+	"bufio"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -76,7 +77,12 @@ func assembled(ctx context.Context, rec *record, split *os.File, files graphdriv
 	disarm := context.AfterFunc(ctx, func() { pw.CloseWithError(ctx.Err()) })
 	done := make(chan error, 1)
 	go func() {
-		err := unpack(ctx, rec, split, files, pw, func(err error) error { return err })
+		// Headers are small: without a buffer each would be handed over alone.
+		out := bufio.NewWriterSize(pw, readChunk)
+		err := unpack(ctx, rec, split, files, out, func(err error) error { return err })
+		if err == nil {
+			err = out.Flush()
+		}
 		pw.CloseWithError(err) // with nil, io.EOF
 		done <- oneLine(split.Close(), files.Close())
 	}()
