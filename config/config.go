@@ -1,0 +1,110 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// Config is everything that can be set. The tags are the keys of the file;
+// the names of flags and environment variables are made from them.
+type Config struct {
+	// Root is the directory that holds images, layers and drivers' homes.
+	Root string `mapstructure:"root"`
+	// Driver is the graph driver to use; "" takes the one that Root was
+	// written with.
+	Driver string `mapstructure:"driver"`
+	// LogLevel is debug, info, warn or error; LogFormat is text or json.
+	LogLevel  string `mapstructure:"log-level"`
+	LogFormat string `mapstructure:"log-format"`
+	// LockTimeout is how long to wait for another process to be done with
+	// Root.
+	LockTimeout time.Duration `mapstructure:"lock-timeout"`
+	// CacheDir keeps compiled drivers, "" none. Only its owner may be able
+	// to write it.
+	CacheDir string `mapstructure:"cache-dir"`
+	// TempDir takes archives from a pipe and what drivers need for a call.
+	TempDir string `mapstructure:"temp-dir"`
+	// Limits bound what an archive may make us store.
+	Limits Limits `mapstructure:"limits"`
+	// Drivers are settings of drivers by name, embedded ones or others.
+	Drivers map[string]Driver `mapstructure:"drivers"`
+}
+
+// Limits bound what is taken from archives.
+type Limits struct {
+	// Layer is the largest layer, Load all layers of one archive, both
+	// decompressed; Spool is the largest archive read from a pipe.
+	Layer Size `mapstructure:"layer"`
+	Load  Size `mapstructure:"load"`
+	Spool Size `mapstructure:"spool"`
+}
+
+// Driver is how one driver runs.
+type Driver struct {
+	// Path is the module's file; "" is for drivers that ship with bulkhead.
+	Path string `mapstructure:"path"`
+	// Isolation is where it runs: thread, or "" for the default.
+	Isolation string `mapstructure:"isolation"`
+	// Options go to the driver, as key=value.
+	Options []string `mapstructure:"options"`
+	// Grants are the powers it is given.
+	Grants []string `mapstructure:"grants"`
+	// Limits bound it; 0 is the default of each.
+	Limits DriverLimits `mapstructure:"limits"`
+}
+
+// DriverLimits bound a driver and each of its calls.
+type DriverLimits struct {
+	Deadline     time.Duration `mapstructure:"deadline"`      // of one call's own work
+	StreamIdle   time.Duration `mapstructure:"stream-idle"`   // of one wait for a stream
+	Log          Size          `mapstructure:"log"`           // written to the log by one call
+	Output       Size          `mapstructure:"output"`        // of changes told by one call
+	OpenFiles    int           `mapstructure:"open-files"`    // of one call
+	Memory       Size          `mapstructure:"memory"`        // of one instance
+	MemoryBudget Size          `mapstructure:"memory-budget"` // of all instances
+	HighWater    Size          `mapstructure:"high-water"`    // above which an instance is not kept
+	Instances    int           `mapstructure:"instances"`     // kept for the next call; -1 none
+}
+
+// Dir is where the configuration file is looked for.
+const Dir = "/etc/bulkhead"
+
+// Default is what holds where nothing else is said, for the user who runs.
+func Default() Config {
+	return Config{
+		Root:        dataDir(),
+		LogLevel:    "warn",
+		LogFormat:   "text",
+		LockTimeout: 30 * time.Second,
+		CacheDir:    cacheDir(),
+		Limits:      Limits{Layer: 64 << 30, Load: 256 << 30, Spool: 256 << 30},
+	}
+}
+
+func dataDir() string {
+	if os.Geteuid() == 0 {
+		return "/var/lib/bulkhead"
+	}
+	return userDir("XDG_DATA_HOME", ".local/share")
+}
+
+func cacheDir() string {
+	if os.Geteuid() == 0 {
+		return "/var/cache/bulkhead"
+	}
+	return userDir("XDG_CACHE_HOME", ".cache")
+}
+
+// userDir is our directory in one of the XDG base directories, "" for a user
+// without a home.
+func userDir(env, beneathHome string) string {
+	if dir := os.Getenv(env); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "bulkhead")
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(home, beneathHome, "bulkhead")
+}

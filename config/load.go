@@ -1,0 +1,229 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-viper/mapstructure/v2"
+	"github.com/spf13/pflag"
+	"github.com/spf13/viper"
+)
+
+// Sources are where values come from beside the defaults.
+type Sources struct {
+	// File is the configuration file, "" to look for one in Dir.
+	File string
+	// Dir is by default the package's.
+	Dir string
+	// Flags are those of a command; a flag counts if it was set and its name
+	// is a key.
+	Flags *pflag.FlagSet
+	// NoEnv leaves the environment alone.
+	NoEnv bool
+}
+
+// Loaded is a configuration and where it comes from.
+type Loaded struct {
+	Config
+	// File is the file that was read, "" for none.
+	File   string
+	viper  *viper.Viper
+	flags  *pflag.FlagSet
+	values map[string]any // of the file
+	noEnv  bool
+}
+
+// Load reads the configuration and checks it.
+func Load(src Sources) (*Loaded, error) {
+	l := &Loaded{File: src.File, flags: src.Flags, noEnv: src.NoEnv, viper: viper.NewWithOptions(viper.KeyDelimiter(delimiter))}
+	if l.File == "" {
+		dir := src.Dir
+		if dir == "" {
+			dir = Dir
+		}
+		var err error
+		if l.File, err = find(dir); err != nil {
+			return nil, err
+		}
+	}
+	l.defaults(reflect.ValueOf(Default()), nil)
+	if l.File != "" {
+		var err error
+		if l.values, err = readFile(l.File); err != nil {
+			return nil, err
+		}
+		if err := l.viper.MergeConfigMap(l.values); err != nil {
+			return nil, fmt.Errorf("%s: %w", l.File, err)
+		}
+	}
+	if err := l.bind(); err != nil {
+		return nil, err
+	}
+	if err := l.decode(); err != nil {
+		return nil, err
+	}
+	return l, l.Config.validate()
+}
+
+// defaults tells viper of every default.
+func (l *Loaded) defaults(v reflect.Value, prefix []string) {
+	for i := range v.NumField() {
+		parts := append(append([]string(nil), prefix...), v.Type().Field(i).Tag.Get("mapstructure"))
+		switch v.Field(i).Kind() {
+		case reflect.Struct:
+			l.defaults(v.Field(i), parts)
+		case reflect.Map:
+		default:
+			l.viper.SetDefault(join(parts), v.Field(i).Interface())
+		}
+	}
+}
+
+// bind tells viper of flags and environment.
+func (l *Loaded) bind() error {
+	for _, key := range l.keys() {
+		if !l.noEnv {
+			if err := l.viper.BindEnv(join(key), envName(key)); err != nil {
+				return err
+			}
+		}
+		if f := l.flag(key); f != nil {
+			if err := l.viper.BindPFlag(join(key), f); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// keys are those of the schema, with the drivers that the file names.
+func (l *Loaded) keys() [][]string {
+	drivers := l.viper.GetStringMap("drivers")
+	var keys [][]string
+	for _, key := range schema() {
+		at := slices.Index(key, anyName)
+		if at < 0 {
+			keys = append(keys, key)
+			continue
+		}
+		for name := range drivers {
+			named := slices.Clone(key)
+			named[at] = name
+			keys = append(keys, named)
+		}
+	}
+	return keys
+}
+
+// flag is the flag of a key, nil unless it was set.
+func (l *Loaded) flag(key []string) *pflag.Flag {
+	if l.flags == nil || len(key) != 1 {
+		return nil
+	}
+	f := l.flags.Lookup(key[0])
+	if f == nil || !f.Changed {
+		return nil
+	}
+	return f
+}
+
+func (l *Loaded) decode() error {
+	hooks := mapstructure.ComposeDecodeHookFunc(
+		durations,
+		sizes,
+		mapstructure.StringToSliceHookFunc(","),
+	)
+	err := l.viper.UnmarshalExact(&l.Config, viper.DecodeHook(hooks))
+	if err == nil {
+		return nil
+	}
+	from := "configuration"
+	if l.File != "" {
+		from = l.File + " or the environment"
+	}
+	return fmt.Errorf("%s: %s", from, oneLine(err))
+}
+
+// durations reads "30s"; a bare number, whose unit nobody could know, is
+// refused.
+func durations(from, to reflect.Type, data any) (any, error) {
+	if to != reflect.TypeFor[time.Duration]() || from == to {
+		return data, nil
+	}
+	s, ok := data.(string)
+	if !ok && fmt.Sprint(data) != "0" {
+		return nil, fmt.Errorf("%v has no unit: write 30s or 5m", data)
+	}
+	if !ok || s == "0" {
+		return time.Duration(0), nil
+	}
+	return time.ParseDuration(s)
+}
+
+// sizes reads a number, or one with a unit.
+func sizes(from, to reflect.Type, data any) (any, error) {
+	if to != reflect.TypeFor[Size]() || from == to {
+		return data, nil
+	}
+	var s Size
+	err := s.UnmarshalText([]byte(fmt.Sprint(data)))
+	return s, err
+}
+
+// oneLine makes one line of what mapstructure puts on several.
+func oneLine(err error) string {
+	var joined interface{ Unwrap() []error }
+	if errors.As(err, &joined) {
+		var parts []string
+		for _, e := range joined.Unwrap() {
+			parts = append(parts, e.Error())
+		}
+		return strings.Join(parts, "; ")
+	}
+	return strings.Join(strings.Fields(err.Error()), " ")
+}
+
+func join(parts []string) string { return strings.Join(parts, delimiter) }
+
+// validate checks values against each other and makes paths absolute.
+func (c *Config) validate() error {
+	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel) {
+		return fmt.Errorf("log-level %q: use debug, info, warn or error", c.LogLevel)
+	}
+	if !slices.Contains([]string{"text", "json"}, c.LogFormat) {
+		return fmt.Errorf("log-format %q: use text or json", c.LogFormat)
+	}
+	if c.LockTimeout < 0 {
+		return fmt.Errorf("lock-timeout %s: use 0 for no wait, or more", c.LockTimeout)
+	}
+	if c.Root == "" {
+		return errors.New("root is not set and there is no home directory to put it in: pass --root")
+	}
+	for _, path := range []*string{&c.Root, &c.CacheDir, &c.TempDir} {
+		if *path == "" {
+			continue
+		}
+		abs, err := filepath.Abs(*path)
+		if err != nil {
+			return err
+		}
+		*path = abs
+	}
+	if c.TempDir == "" {
+		c.TempDir = os.TempDir()
+	}
+	for name, d := range c.Drivers {
+		for _, o := range d.Options {
+			if key, _, ok := strings.Cut(o, "="); !ok || key == "" {
+				return fmt.Errorf("drivers.%s.options: %q is not key=value", name, o)
+			}
+		}
+	}
+	return nil
+}
