@@ -11,7 +11,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 GOFLAGS_TEST ?=
 RACE_PACKAGES ?= ./host/... ./layer/... ./image/... ./graphdriver/...
 # The linter is pinned here and nowhere else.
-STATICCHECK := honnef.co/go/tools/cmd/staticcheck@2026.2
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
 

@@ -4,10 +4,7 @@ import (
 	"context"
 	"io"
 
-	"go.uber.org/zap"
-
 	"github.com/bulkhead/bulkhead/graphdriver/layertar"
-	"github.com/bulkhead/bulkhead/host/calls"
 )
 
 // counting sizes a layer by what its archive brings, which is how moby sizes
@@ -38,11 +35,3 @@ func drain(ctx context.Context, src layertar.Source) error {
 }
 
 var _ io.Reader = (*counting)(nil)
-
-func applied(id string, out *calls.Outcome) []zap.Field {
-	a := out.Applied
-	return []zap.Field{
-		zap.String("layer", id), zap.Int64("entries", a.Entries), zap.Int64("bytes", a.Size), zap.Int64("crossings", out.Crossings),
-		zap.Int64("ownersLeft", a.LeftOwners), zap.Int64("nodesLeft", a.LeftNodes), zap.Int64("xattrsLeft", a.LeftXattrs),
-	}
-}

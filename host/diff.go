@@ -83,7 +83,7 @@ func (d *Driver) stream(ctx context.Context, p calls.Params, unlock func()) (io.
 				pw.CloseWithError(cause)
 			}
 		})
-		_, err := d.finish(c, p)
+		_, err := d.run(c, p)
 		unblock()
 		s.err = err
 		pw.CloseWithError(err)
@@ -98,14 +98,6 @@ func (d *Driver) stream(ctx context.Context, p calls.Params, unlock func()) (io.
 		}
 		return s, nil
 	}
-}
-
-func (d *Driver) finish(c *calls.Call, p calls.Params) (*calls.Outcome, error) {
-	out, err := c.Finish(d.module.Run(c.Context(), p.Method.Export(), c))
-	if err != nil {
-		return nil, fmt.Errorf("driver %s: %w", d.cfg.Name, err)
-	}
-	return out, nil
 }
 
 // firstWrite tells when output has begun.
@@ -222,6 +214,5 @@ func (d *Driver) ApplyEntries(ctx context.Context, id, parent string, src layert
 			return 0, err
 		}
 	}
-	d.cfg.Log.Debug("layer applied", applied(id, out)...)
 	return counted.size, nil
 }

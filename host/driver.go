@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -176,12 +177,35 @@ func (d *Driver) call(ctx context.Context, p calls.Params) (*calls.Outcome, erro
 	if d.cfg.ReadOnly && p.Method.Mutates() && p.Method != abi.MethodGet && p.Method != abi.MethodPut {
 		return nil, fmt.Errorf("driver %s is open for reading only, %s writes: %w", d.cfg.Name, p.Method, graphdriver.ErrDenied)
 	}
-	c := calls.New(ctx, d.env, p)
+	return d.run(calls.New(ctx, d.env, p), p)
+}
+
+// run carries a call out and logs what it took.
+func (d *Driver) run(c *calls.Call, p calls.Params) (*calls.Outcome, error) {
+	start := time.Now()
 	out, err := c.Finish(d.module.Run(c.Context(), p.Method.Export(), c))
+	if log := d.cfg.Log.Check(zap.DebugLevel, "driver call"); log != nil {
+		log.Write(trace(d.cfg.Name, p, c, out, err, time.Since(start))...)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("driver %s: %w", d.cfg.Name, err)
 	}
 	return out, nil
+}
+
+func trace(name string, p calls.Params, c *calls.Call, out *calls.Outcome, err error, took time.Duration) []zap.Field {
+	fields := []zap.Field{
+		zap.String("driver", name), zap.Stringer("method", p.Method), zap.String("layer", p.ID),
+		zap.Duration("took", took), zap.Int64("crossings", c.Crossings()),
+	}
+	if err != nil {
+		return append(fields, zap.Error(err))
+	}
+	if a := out.Applied; a.Entries > 0 {
+		fields = append(fields, zap.Int64("entries", a.Entries), zap.Int64("bytes", a.Size),
+			zap.Int64("ownersLeft", a.LeftOwners), zap.Int64("nodesLeft", a.LeftNodes), zap.Int64("xattrsLeft", a.LeftXattrs))
+	}
+	return fields
 }
 
 // Description is what the module says of itself.
