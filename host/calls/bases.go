@@ -37,7 +37,7 @@ func (c *Call) BaseOpen(p []byte) int64 {
 
 func (c *Call) open(n int) error {
 	if c.opened+n > c.env.Limits.OpenFiles {
-		return &LimitError{Limit: "open_files", Value: fmt.Sprint(c.env.Limits.OpenFiles)}
+		return &LimitError{Limit: "open-files", Value: fmt.Sprint(c.env.Limits.OpenFiles)}
 	}
 	c.opened += n
 	return nil

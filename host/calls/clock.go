@@ -16,7 +16,7 @@ type LimitError struct {
 }
 
 func (e *LimitError) Error() string {
-	return fmt.Sprintf("%s of %s reached; raise limits.%s if the driver is to have more", e.Limit, e.Value, e.Limit)
+	return fmt.Sprintf("%s of %s reached; raise the limits.%s of the driver if it is to have more", e.Limit, e.Value, e.Limit)
 }
 
 // clock ends a call whose own work takes longer than its deadline, or that
@@ -48,7 +48,7 @@ func (c *clock) fire() {
 	}
 	if c.waiting > 0 {
 		if time.Since(c.since) >= c.idle {
-			c.cancel(&LimitError{Limit: "idle", Value: c.idle.String()})
+			c.cancel(&LimitError{Limit: "stream-idle", Value: c.idle.String()})
 		}
 		return
 	}
