@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"go.uber.org/zap"
@@ -215,4 +216,11 @@ func (s *Store) Layer(id ID) (layer.Layer, error) {
 		return nil, err
 	}
 	return s.images[id].retained, nil
+}
+
+// IDs lists all images, damaged ones too, sorted.
+func (s *Store) IDs() []ID {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return slices.Sorted(maps.Keys(s.images))
 }

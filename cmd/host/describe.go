@@ -1,0 +1,57 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/bulkhead/bulkhead/graphdriver"
+	"github.com/bulkhead/bulkhead/host"
+)
+
+// describe asks a driver's module what it is. One that did not ship is asked
+// only if it may run in this process at all.
+func (d *drivers) describe(ctx context.Context, name string) (_ *driverView, err error) {
+	v, err := d.view(name)
+	if err != nil {
+		return nil, err
+	}
+	settings := d.cfg.Drivers[name]
+	if !d.embedded(name) && settings.Isolation != string(host.Thread) {
+		return nil, fmt.Errorf("driver %s does not ship with bulkhead, and asking it what it is runs it in this process: set isolation: thread for it if you accept that: %w", name, graphdriver.ErrDenied)
+	}
+	compile, err := d.module(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	module, err := compile(ctx, nil)
+	if err != nil {
+		return nil, fmt.Errorf("driver %s: %w", name, err)
+	}
+	defer func() { err = errors.Join(err, module.Close(ctx)) }()
+	desc, err := host.Describe(ctx, module, callLimits(settings.Limits))
+	if err != nil {
+		return nil, fmt.Errorf("driver %s: %w", name, err)
+	}
+	v.Module = &moduleView{
+		Name: desc.Name, Version: desc.Version, DiskFormat: desc.DiskFormat, Capabilities: desc.Capabilities,
+		Methods: []string{}, GrantsAsked: sorted(desc.Grants), GrantsGiven: sorted(settings.Grants), GrantsMissing: []string{},
+	}
+	for _, m := range desc.Methods {
+		v.Module.Methods = append(v.Module.Methods, m.String())
+	}
+	for _, g := range v.Module.GrantsAsked {
+		if !slices.Contains(settings.Grants, g) {
+			v.Module.GrantsMissing = append(v.Module.GrantsMissing, g)
+		}
+	}
+	return v, nil
+}
+
+// sorted is a copy that is never null in JSON.
+func sorted(list []string) []string {
+	out := append([]string{}, list...)
+	slices.Sort(out)
+	return out
+}

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bulkhead/bulkhead/cmd/host/render"
+	"github.com/bulkhead/bulkhead/graphdriver"
+	"github.com/bulkhead/bulkhead/host"
+)
+
+func (a *app) driverCommand() *cobra.Command {
+	return group(&cobra.Command{Use: "driver", Short: "Graph drivers: list, inspect"},
+		a.driverList(), a.driverInspect())
+}
+
+// driverView is what inspect shows of a driver.
+type driverView struct {
+	Name      string
+	Source    string // "embedded", or the module's file
+	Isolation string
+	Size      int
+	SHA256    string
+	Module    *moduleView `json:",omitempty"`
+}
+
+// moduleView is what a module says of itself, and what it is given.
+type moduleView struct {
+	Name          string
+	Version       string
+	DiskFormat    uint32
+	Capabilities  graphdriver.Capabilities
+	Methods       []string
+	GrantsAsked   []string
+	GrantsGiven   []string
+	GrantsMissing []string
+}
+
+// view tells of a driver what needs no compiling.
+func (d *drivers) view(name string) (*driverView, error) {
+	wasm, err := d.wasm(name)
+	if err != nil {
+		return nil, err
+	}
+	v := &driverView{Name: name, Source: "embedded", Isolation: d.cfg.Drivers[name].Isolation, Size: len(wasm), SHA256: fmt.Sprintf("%x", sha256.Sum256(wasm))}
+	if !d.embedded(name) {
+		v.Source = d.cfg.Drivers[name].Path
+	}
+	if v.Isolation == "" && d.embedded(name) {
+		v.Isolation = string(host.Thread)
+	}
+	return v, nil
+}
+
+func (a *app) driverList() *cobra.Command {
+	var full, quiet bool
+	var format string
+	cmd := &cobra.Command{
+		Use:     "ls",
+		Aliases: []string{"list"},
+		Short:   "List drivers that ship with bulkhead and those that are configured",
+		Args:    args(cobra.NoArgs),
+		RunE: func(*cobra.Command, []string) error {
+			d := a.drivers(true)
+			var rows []render.Row
+			var errs []error
+			for _, name := range d.known() {
+				v, err := d.view(name)
+				if err != nil {
+					errs = append(errs, err)
+					continue
+				}
+				rows = append(rows, render.Row{
+					"Name": v.Name, "Source": v.Source, "Isolation": v.Isolation, "Size": render.Size(int64(v.Size)),
+					"Bytes": strconv.Itoa(v.Size), "SHA256": shortID(v.SHA256, full),
+				})
+			}
+			var err error
+			if quiet {
+				err = a.column(rows, "Name")
+			} else {
+				err = driverTable().Write(a.out, format, rows)
+			}
+			return errors.Join(append(errs, err)...)
+		},
+	}
+	cmd.Flags().BoolVar(&full, "no-trunc", false, "do not shorten digests")
+	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "show only names")
+	formatFlag(cmd, &format)
+	return cmd
+}
+
+func driverTable() render.Table {
+	return render.Table{
+		Fields: []string{"Name", "Source", "Isolation", "Size", "SHA256"},
+		Headers: map[string]string{
+			"Name": "NAME", "Source": "SOURCE", "Isolation": "ISOLATION", "Size": "SIZE", "Bytes": "BYTES", "SHA256": "SHA256",
+		},
+	}
+}
+
+func (a *app) driverInspect() *cobra.Command {
+	var format string
+	cmd := &cobra.Command{
+		Use:   "inspect DRIVER [DRIVER...]",
+		Short: "Show what drivers are, can do, and are allowed",
+		Args:  args(cobra.MinimumNArgs(1)),
+		RunE: func(cmd *cobra.Command, names []string) (err error) {
+			d := a.drivers(true)
+			defer func() { err = errors.Join(err, d.Close(cmd.Context())) }()
+			views := []any{}
+			var errs []error
+			for _, name := range names {
+				v, err := d.describe(cmd.Context(), name)
+				if err != nil {
+					errs = append(errs, err)
+					continue
+				}
+				views = append(views, v)
+			}
+			return errors.Join(append(errs, a.documents(format, views))...)
+		},
+	}
+	inspectFlag(cmd, &format)
+	return cmd
+}

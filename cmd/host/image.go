@@ -1,0 +1,9 @@
+package main
+
+import "github.com/spf13/cobra"
+
+func (a *app) imageCommand() *cobra.Command {
+	return group(&cobra.Command{Use: "image", Short: "Images: load, save, list, inspect, tag, remove, verify"},
+		a.imageLoad(), a.imageSave(), a.imageList(), a.imageInspect(), a.imageHistory(),
+		a.imageTag(), a.imageRemove(), a.imageVerify())
+}

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bulkhead/bulkhead/image/archive"
+	"github.com/bulkhead/bulkhead/image/input"
+)
+
+func (a *app) imageLoad() *cobra.Command {
+	var from string
+	var quiet, verbose bool
+	cmd := &cobra.Command{
+		Use:   "load",
+		Short: "Load images from a tar archive (docker save or OCI, compressed or not) or an OCI directory",
+		Args:  args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx := cmd.Context()
+			if from == "" && isTerminal(a.in) {
+				return usage(cmd, errors.New("no archive on standard input: name one with -i, or pipe it in"))
+			}
+			return a.with(ctx, write, func(o *opened) error {
+				in, err := a.openArchive(ctx, from)
+				if err != nil {
+					return err
+				}
+				bars := a.progress(quiet, verbose)
+				loaded, err := archive.Load(ctx, o.Stores, in, archive.LoadOptions{
+					Progress: bars,
+					Limits:   archive.Limits{Layer: int64(a.cfg.Limits.Layer), Total: int64(a.cfg.Limits.Load)},
+				})
+				bars.Close()
+				if err := errors.Join(err, in.Close()); err != nil {
+					return err
+				}
+				return a.showLoaded(loaded)
+			})
+		},
+	}
+	cmd.Flags().StringVarP(&from, "input", "i", "", "read from this file or directory instead of standard input")
+	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "show no progress")
+	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "tell of each layer where there is no terminal")
+	return cmd
+}
+
+// openArchive opens the archive at path, or on standard input.
+func (a *app) openArchive(ctx context.Context, path string) (input.Archive, error) {
+	opts := input.Options{TempDir: a.cfg.TempDir, Limits: input.Limits{Spool: int64(a.cfg.Limits.Spool)}}
+	if path == "" || path == "-" {
+		return input.Read(ctx, a.in, opts)
+	}
+	return input.Open(ctx, path, opts)
+}
+
+func (a *app) showLoaded(loaded []archive.Loaded) error {
+	for _, l := range loaded {
+		for _, m := range l.Moved {
+			fmt.Fprintf(a.out, "The image %s already existed; image %s has lost that name\n", m.Name, m.From)
+		}
+		for _, name := range l.Names {
+			fmt.Fprintf(a.out, "Loaded image: %s\n", name)
+		}
+		if len(l.Names) > 0 {
+			continue
+		}
+		if _, err := fmt.Fprintf(a.out, "Loaded image ID: %s\n", l.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// isTerminal tells whether a stream is one that a person types on or reads.
+func isTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	return ok && terminal(f)
+}

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/bulkhead/bulkhead/graphdriver"
+	"github.com/bulkhead/bulkhead/image"
+	"github.com/bulkhead/bulkhead/image/archive"
+	"github.com/bulkhead/bulkhead/layer"
+	"github.com/bulkhead/bulkhead/layer/rootlock"
+)
+
+// access is what a command does with the stores.
+type access int
+
+const (
+	// list reads what is noted of images and layers: no driver, no lock.
+	list access = iota
+	// names changes what images are called: no driver.
+	names
+	// read reads the content of layers.
+	read
+	// write adds images and layers.
+	write
+	// remove removes some.
+	remove
+)
+
+func (a access) lock() rootlock.Mode {
+	switch a {
+	case read:
+		return rootlock.Read
+	case names, write:
+		return rootlock.Write
+	case remove:
+		return rootlock.Remove
+	}
+	return 0
+}
+
+func (a access) needsDriver() bool   { return a == read || a.changesLayers() }
+func (a access) changesLayers() bool { return a == write || a == remove }
+
+// opened are the stores beneath the root, with what has to be closed.
+type opened struct {
+	archive.Stores
+	driverName string
+	closers    []func(context.Context) error
+}
+
+// Close closes everything, the last opened first, also when ctx is done.
+func (o *opened) Close(ctx context.Context) error {
+	ctx = context.WithoutCancel(ctx)
+	var errs []error
+	for i := len(o.closers) - 1; i >= 0; i-- {
+		errs = append(errs, o.closers[i](ctx))
+	}
+	return errors.Join(errs...)
+}
+
+// open opens the stores for a kind of access, locked as it needs.
+func (a *app) open(ctx context.Context, purpose access) (_ *opened, err error) {
+	o := &opened{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, o.Close(ctx))
+		}
+	}()
+	drivers := a.drivers(!purpose.changesLayers())
+	o.closers = append(o.closers, drivers.Close)
+	if o.driverName, err = drivers.choose(); err != nil {
+		return nil, err
+	}
+	if mode := purpose.lock(); mode != 0 {
+		lock, err := rootlock.Acquire(ctx, a.cfg.Root, o.driverName, mode, a.cfg.LockTimeout)
+		if err != nil {
+			return nil, err
+		}
+		o.closers = append(o.closers, func(context.Context) error { return lock.Release() })
+	}
+	var driver graphdriver.Driver
+	if purpose.needsDriver() {
+		if driver, err = drivers.open(ctx, o.driverName); err != nil {
+			return nil, err
+		}
+	}
+	return o, a.openStores(ctx, o, driver, purpose)
+}
+
+func (a *app) openStores(ctx context.Context, o *opened, driver graphdriver.Driver, purpose access) (err error) {
+	o.Layers, err = layer.Open(ctx, layer.Options{
+		Root: a.cfg.Root, DriverName: o.driverName, Driver: driver,
+		ReadOnly: !purpose.changesLayers(), Log: a.log,
+	})
+	if err != nil {
+		return err
+	}
+	o.closers = append(o.closers, func(context.Context) error { return o.Layers.Close() })
+	o.Images, err = image.Open(ctx, image.Options{
+		Root: a.cfg.Root, DriverName: o.driverName, Layers: o.Layers, DriverMetadata: driver != nil,
+		ReadOnly: purpose == list || purpose == read, Log: a.log,
+	})
+	return err
+}
+
+// with opens the stores, lets do use them and closes them.
+func (a *app) with(ctx context.Context, purpose access, do func(*opened) error) error {
+	o, err := a.open(ctx, purpose)
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(o), o.Close(ctx))
+}
