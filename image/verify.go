@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Verify reads an image's configuration and all its layers again, from the
@@ -34,9 +35,25 @@ func (s *Store) Verify(ctx context.Context, id ID, done map[string]error) error 
 		if ctxErr := ctx.Err(); ctxErr != nil {
 			return ctxErr
 		}
-		if err != nil {
-			errs = append(errs, fmt.Errorf("image %s: layer %d (%s): %w", id.Short(), i+1, config.RootFS.DiffIDs[i], err))
+		for _, err := range apart(err) {
+			errs = append(errs, fmt.Errorf("image %s, layer %d: %w", id.Short(), i+1, err))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// apart takes joined errors, which have a line each, apart.
+func apart(err error) []error {
+	if err == nil {
+		return nil
+	}
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok || !strings.Contains(err.Error(), "\n") {
+		return []error{err}
+	}
+	var errs []error
+	for _, e := range joined.Unwrap() {
+		errs = append(errs, apart(e)...)
+	}
+	return errs
 }
