@@ -70,6 +70,9 @@ type DriverLimits struct {
 // Dir is where the configuration file is looked for.
 const Dir = "/etc/bulkhead"
 
+// EnvFile is the environment variable that names the configuration file.
+const EnvFile = "BULKHEAD_CONFIG"
+
 // Default is what holds where nothing else is said, for the user who runs.
 func Default() Config {
 	return Config{

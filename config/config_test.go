@@ -151,6 +151,10 @@ func TestFileIsFoundInItsDirectory(t *testing.T) {
 			t.Error("of two files one was taken")
 		}
 	}
+	t.Setenv(config.EnvFile, write(t, "named.yaml", "root: /named\n"))
+	if l, err := config.Load(config.Sources{Dir: dir}); err != nil || l.Root != "/named" {
+		t.Errorf("the file that the environment names: %+v, %v", l, err)
+	}
 	if _, err := config.Load(config.Sources{File: filepath.Join(dir, "none.yaml")}); err == nil {
 		t.Error("a file that was named and is missing was passed over")
 	}

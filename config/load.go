@@ -17,7 +17,8 @@ import (
 
 // Sources are where values come from beside the defaults.
 type Sources struct {
-	// File is the configuration file, "" to look for one in Dir.
+	// File is the configuration file, "" to take the one that EnvFile names
+	// or to look for one in Dir.
 	File string
 	// Dir is by default the package's.
 	Dir string
@@ -42,6 +43,9 @@ type Loaded struct {
 // Load reads the configuration and checks it.
 func Load(src Sources) (*Loaded, error) {
 	l := &Loaded{File: src.File, flags: src.Flags, noEnv: src.NoEnv, viper: viper.NewWithOptions(viper.KeyDelimiter(delimiter))}
+	if l.File == "" && !l.noEnv {
+		l.File = os.Getenv(EnvFile)
+	}
 	if l.File == "" {
 		dir := src.Dir
 		if dir == "" {

@@ -80,6 +80,9 @@ func (s *Store) Inspect(ctx context.Context, id ID) (*Inspection, error) {
 		RootFS:          RootFS{Type: img.RootFS.Type},
 		Metadata:        Metadata{LastTagTime: s.db.lastUpdated(id)},
 	}
+	if in.ContainerConfig == nil {
+		in.ContainerConfig = &ContainerConfig{} // Docker has no null here
+	}
 	for _, ref := range s.References(id) {
 		switch ref.(type) {
 		case reference.Canonical:

@@ -25,7 +25,8 @@ func TestInspectionHasDockersShape(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `{"Id":"` + id.String() + `","RepoTags":["app:1"],"RepoDigests":[],"Parent":"","Comment":"why",` +
-		`"Created":"2024-05-06T07:08:09.12Z","Container":"","ContainerConfig":null,"DockerVersion":"20.10","Author":"me",` +
+		`"Created":"2024-05-06T07:08:09.12Z","Container":"","ContainerConfig":{"Hostname":"","Domainname":"","User":"","AttachStdin":false,"AttachStdout":false,"AttachStderr":false,` +
+		`"Tty":false,"OpenStdin":false,"StdinOnce":false,"Env":null,"Cmd":null,"Image":"","Volumes":null,"WorkingDir":"","Entrypoint":null,"OnBuild":null,"Labels":null},"DockerVersion":"20.10","Author":"me",` +
 		`"Config":{"Hostname":"","Domainname":"","User":"","AttachStdin":false,"AttachStdout":false,"AttachStderr":false,` +
 		`"ExposedPorts":{"80/tcp":{}},"Tty":false,"OpenStdin":false,"StdinOnce":false,"Env":["A=1"],"Cmd":["sh"],"Image":"",` +
 		`"Volumes":null,"WorkingDir":"","Entrypoint":null,"OnBuild":null,"Labels":{"l":"v"}},` +
