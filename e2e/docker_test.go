@@ -40,7 +40,10 @@ func dockerd(t testing.TB, driver string) (docker func(args ...string) string) {
 	if os.Geteuid() != 0 {
 		t.Skip("dockerd needs root")
 	}
-	dir := t.TempDir()
+	dir, err := os.MkdirTemp("", "dockerd") // its sockets' paths must be short
+	if err != nil {
+		t.Fatal(err)
+	}
 	host := "unix://" + filepath.Join(dir, "s")
 	log, err := os.Create(filepath.Join(dir, "log"))
 	if err != nil {
@@ -63,6 +66,10 @@ func dockerd(t testing.TB, driver string) (docker func(args ...string) string) {
 			<-ended
 		}
 		log.Close()
+		syscall.Unmount(filepath.Join(dir, "data"), syscall.MNT_DETACH) // it mounts it over itself
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
 	})
 	for i := 0; exec.Command("docker", "--host", host, "info").Run() != nil; i++ {
 		if i == 100 {
