@@ -3,6 +3,7 @@ package naivediff
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 
@@ -181,13 +182,15 @@ func (f *Files) Get(name string) (io.ReadCloser, error) {
 		return nil, err
 	}
 	file, err := f.Dir.OpenRegular(p, confine.InRoot)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, errors.Join(err, graphdriver.ErrNotFound)
+	switch {
+	case err == nil:
+		return file, nil
+	case errors.Is(err, os.ErrNotExist):
+		return nil, fmt.Errorf("%w: %w", err, graphdriver.ErrNotFound)
+	case errors.Is(err, confine.ErrNotRegular):
+		return nil, fmt.Errorf("%w: %w", err, graphdriver.ErrCorrupt)
 	}
-	if err != nil {
-		return nil, err
-	}
-	return file, nil
+	return nil, err
 }
 
 // Close implements graphdriver.FileGetCloser.

@@ -3,6 +3,7 @@ package confine
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"os"
 
@@ -38,6 +39,9 @@ func reopenRegular(fd int) (int, error) {
 	return unix.Open(procPath(fd), unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
 }
 
+// ErrNotRegular: there is something else than a regular file.
+var ErrNotRegular = errors.New("not a regular file")
+
 // OpenRegular opens a regular file for reading.
 func (d *Dir) OpenRegular(p string, how How) (*os.File, error) {
 	fd, err := d.open(p, unix.O_PATH|unix.O_NOFOLLOW, 0, how)
@@ -46,6 +50,9 @@ func (d *Dir) OpenRegular(p string, how How) (*os.File, error) {
 	}
 	defer unix.Close(fd)
 	file, err := reopenRegular(fd)
+	if st, serr := statFd(fd); err != nil && serr == nil && st.Type() != unix.S_IFREG {
+		return nil, &PathError{Op: "open", Path: p, Err: ErrNotRegular}
+	}
 	if err != nil {
 		return nil, &PathError{Op: "open", Path: p, Err: err}
 	}
