@@ -39,11 +39,15 @@ type bars struct {
 }
 
 func (b *bars) Start(id layer.DiffID, total int64) {
+	counter := decor.Counters(decor.SizeB1000(0), "% .1f / % .1f")
+	if total < 0 {
+		counter = decor.Current(decor.SizeB1000(0), "% .1f")
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.byID[id] = b.all.AddBar(max(total, 0),
 		mpb.PrependDecorators(decor.Name(shortID(id.String(), false)+": ")),
-		mpb.AppendDecorators(decor.OnComplete(decor.Counters(decor.SizeB1000(0), "% .1f / % .1f"), "done")))
+		mpb.AppendDecorators(decor.OnComplete(counter, "done")))
 }
 
 func (b *bars) bar(id layer.DiffID) *mpb.Bar {
