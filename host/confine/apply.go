@@ -270,7 +270,7 @@ func (a *Applier) opaque(ctx context.Context, p string, mtime Time) error {
 		return err
 	}
 	defer a.release(h)
-	fd, err := openDirAt(h.fd, ".")
+	fd, err := openOwnDirAt(h.fd, ".")
 	if err != nil {
 		return err
 	}
@@ -297,7 +297,7 @@ func (a *Applier) keepMade(ctx context.Context, fd int, ino uint64) error {
 		if n.typ != unix.DT_DIR {
 			continue
 		}
-		sub, err := openDirAt(fd, n.name)
+		sub, err := openOwnDirAt(fd, n.name)
 		if err != nil {
 			return err
 		}
@@ -387,6 +387,10 @@ func (a *Applier) Finish(ctx context.Context) (Applied, error) {
 	}
 	return a.done, a.setDirTimes()
 }
+
+// Forget drops what is known of names, after Wait: somebody may have moved
+// directories.
+func (a *Applier) Forget() { a.forgetAll() }
 
 func (a *Applier) setDirTimes() error {
 	for ino, t := range a.times {

@@ -161,6 +161,9 @@ func (c *copier) dir(src, dst *sharedDir, p string, st Stat) error {
 }
 
 func (c *copier) name(src, dst *sharedDir, name, p string) error {
+	if len(p) > maxPath {
+		return &PathError{Op: "copy", Path: p, Err: unix.ENAMETOOLONG}
+	}
 	st, err := statAt(src.fd, name)
 	if err != nil {
 		return &PathError{Op: "stat", Path: p, Err: err}

@@ -20,7 +20,7 @@ func (a *Applier) makeDir(h *parent, name string, e *layertar.Entry, mtime Time)
 	if err != nil && !errors.Is(err, unix.EEXIST) {
 		return err
 	}
-	fd, oerr := openDirAt(h.fd, name)
+	fd, oerr := openOwnDirAt(h.fd, name)
 	if oerr != nil {
 		if err != nil {
 			return err // taken by something that is no directory
@@ -36,7 +36,7 @@ func (a *Applier) applyRoot(e *layertar.Entry, mtime Time) error {
 	if e.Kind != layertar.Dir {
 		return refused(e.Path, "the root of a layer can only be a directory")
 	}
-	fd, err := openDirAt(a.base.fd, ".")
+	fd, err := openOwnDirAt(a.base.fd, ".")
 	if err != nil {
 		return err
 	}

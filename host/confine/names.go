@@ -73,13 +73,11 @@ func (d *Dir) Rmdir(p string, how How) error {
 	})
 }
 
-// Chmod sets the mode of what p is, which may not be a symlink.
+// Chmod sets the mode of what p is, which may not be a symlink. Like all that
+// alters an inode it refuses one with several names: another of them may lie
+// where nothing may change.
 func (d *Dir) Chmod(p string, mode uint32, how How) error {
-	return d.withInode("change mode of", p, how, func(fd int) error {
-		st, err := statFd(fd)
-		if err != nil {
-			return err
-		}
+	return d.alter("change mode of", p, how, func(fd int, st *Stat) error {
 		if st.Type() == unix.S_IFLNK {
 			return unix.EOPNOTSUPP
 		}
@@ -89,7 +87,7 @@ func (d *Dir) Chmod(p string, mode uint32, how How) error {
 
 // Lchown sets the owner of p itself.
 func (d *Dir) Lchown(p string, uid, gid int, how How) error {
-	return d.withInode("change owner of", p, how, func(fd int) error {
+	return d.alter("change owner of", p, how, func(fd int, _ *Stat) error {
 		return unix.Fchownat(fd, "", uid, gid, unix.AT_EMPTY_PATH)
 	})
 }
@@ -104,13 +102,8 @@ func (d *Dir) Lutimes(p string, atime, mtime *Time, how How) error {
 	if mtime != nil {
 		ts[1] = timespec(*mtime)
 	}
-	if p == "." || p == "" {
-		return d.withInode("set times of", p, how, func(fd int) error {
-			return unix.UtimesNanoAt(unix.AT_FDCWD, procPath(fd), ts, 0)
-		})
-	}
-	return d.withParent("set times of", p, how, func(fd int, base string) error {
-		return unix.UtimesNanoAt(fd, base, ts, unix.AT_SYMLINK_NOFOLLOW)
+	return d.alter("set times of", p, how, func(fd int, _ *Stat) error {
+		return unix.UtimesNanoAt(unix.AT_FDCWD, procPath(fd), ts, 0)
 	})
 }
 
@@ -139,7 +132,7 @@ func (d *Dir) Getxattr(p, name string, how How) (v []byte, err error) {
 }
 
 func (d *Dir) Setxattr(p, name string, value []byte, how How) error {
-	return d.withInode("set attribute of", p, how, func(fd int) error {
+	return d.alter("set attribute of", p, how, func(fd int, _ *Stat) error {
 		return unix.Setxattr(procPath(fd), name, value, 0)
 	})
 }
@@ -153,7 +146,7 @@ func (d *Dir) Listxattr(p string, how How) (names []string, err error) {
 }
 
 func (d *Dir) Removexattr(p, name string, how How) error {
-	return d.withInode("remove attribute of", p, how, func(fd int) error {
+	return d.alter("remove attribute of", p, how, func(fd int, _ *Stat) error {
 		return unix.Removexattr(procPath(fd), name)
 	})
 }
@@ -168,6 +161,20 @@ func (d *Dir) withInode(op, p string, how How, f func(fd int) error) error {
 		return &PathError{Op: op, Path: p, Err: err}
 	}
 	return nil
+}
+
+// alter is withInode for what changes the inode.
+func (d *Dir) alter(op, p string, how How, f func(fd int, st *Stat) error) error {
+	return d.withInode(op, p, how, func(fd int) error {
+		st, err := statFd(fd)
+		if err != nil {
+			return err
+		}
+		if st.Type() != unix.S_IFDIR && st.Nlink > 1 {
+			return unix.EPERM
+		}
+		return f(fd, &st)
+	})
 }
 
 // Sync makes everything on the directory's file system durable.

@@ -134,12 +134,19 @@ func (d *Dir) Usage(ctx context.Context, p string) (int64, error) {
 		return 0, err
 	}
 	defer unix.Close(fd)
-	return usage(ctx, fd, map[uint64]struct{}{})
+	return usage(ctx, fd, 0, map[uint64]struct{}{})
 }
 
-func usage(ctx context.Context, fd int, seen map[uint64]struct{}) (int64, error) {
+// maxDepth is how deep a tree is followed, each directory holding descriptors:
+// deeper than any path can name.
+const maxDepth = 2048
+
+func usage(ctx context.Context, fd, depth int, seen map[uint64]struct{}) (int64, error) {
 	if ctx.Err() != nil {
 		return 0, context.Cause(ctx)
+	}
+	if depth > maxDepth {
+		return 0, unix.ENAMETOOLONG
 	}
 	names, err := readNames(fd)
 	if err != nil {
@@ -168,7 +175,7 @@ func usage(ctx context.Context, fd int, seen map[uint64]struct{}) (int64, error)
 		if err != nil {
 			return 0, err
 		}
-		size, err := usage(ctx, sub, seen)
+		size, err := usage(ctx, sub, depth+1, seen)
 		unix.Close(sub)
 		if err != nil {
 			return 0, err

@@ -3,6 +3,8 @@ package confine
 import (
 	"context"
 	"errors"
+	"io"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -32,8 +34,25 @@ func removeAt(ctx context.Context, dirfd int, name string, may veto) error {
 }
 
 func removeName(ctx context.Context, dirfd int, dirIno uint64, name string, may veto) error {
-	if may != nil {
-		if err := may(dirIno, name); err != nil {
+	r := &remover{ctx: ctx, may: may, top: -1}
+	return r.name(dirfd, dirIno, name, 0)
+}
+
+// removeDepth is how many directories a removal holds open, one in the other.
+// What lies deeper is moved up first: there is no bound to how deep a tree can
+// be made by renames.
+const removeDepth = 256
+
+type remover struct {
+	ctx   context.Context
+	may   veto
+	top   int // the outermost directory being emptied
+	moved int
+}
+
+func (r *remover) name(dirfd int, dirIno uint64, name string, depth int) error {
+	if r.may != nil {
+		if err := r.may(dirIno, name); err != nil {
 			return err
 		}
 	}
@@ -41,46 +60,82 @@ func removeName(ctx context.Context, dirfd int, dirIno uint64, name string, may 
 	if err == nil || !errors.Is(err, unix.EISDIR) && !errors.Is(err, unix.EPERM) {
 		return err
 	}
-	if err := emptyDir(ctx, dirfd, name, may); err != nil {
+	if depth > removeDepth {
+		return r.lift(dirfd, name)
+	}
+	if err := r.empty(dirfd, name, depth); err != nil {
 		return err
 	}
 	return unix.Unlinkat(dirfd, name, unix.AT_REMOVEDIR)
 }
 
-func emptyDir(ctx context.Context, dirfd int, name string, may veto) error {
-	fd, err := openDirAt(dirfd, name)
+// lift moves a directory to the outermost one, which is looked at again.
+func (r *remover) lift(dirfd int, name string) error {
+	for {
+		r.moved++
+		err := unix.Renameat2(dirfd, name, r.top, ".removing-"+strconv.Itoa(r.moved), unix.RENAME_NOREPLACE)
+		if !errors.Is(err, unix.EEXIST) {
+			return err
+		}
+	}
+}
+
+func (r *remover) empty(dirfd int, name string, depth int) error {
+	fd, err := openOwnDirAt(dirfd, name)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(fd)
-	if err := ctx.Err(); err != nil {
-		return context.Cause(ctx)
-	}
-	names, err := readNames(fd)
-	if err != nil {
-		return err
+	if depth == 0 {
+		r.top = fd
 	}
 	var ino uint64
-	if may != nil {
+	if r.may != nil {
 		st, err := statFd(fd)
 		if err != nil {
 			return err
 		}
 		ino = st.Ino
 	}
+	for {
+		moved := r.moved
+		if err := r.names(fd, ino, depth+1); err != nil {
+			return err
+		}
+		if depth > 0 || moved == r.moved {
+			return nil
+		}
+		if _, err := unix.Seek(fd, 0, io.SeekStart); err != nil {
+			return err
+		}
+	}
+}
+
+func (r *remover) names(fd int, ino uint64, depth int) error {
+	if r.ctx.Err() != nil {
+		return context.Cause(r.ctx)
+	}
+	names, err := readNames(fd)
+	if err != nil {
+		return err
+	}
 	for _, n := range names {
-		if err := removeName(ctx, fd, ino, n.name, may); err != nil && !errors.Is(err, unix.ENOENT) {
+		if err := r.name(fd, ino, n.name, depth); err != nil && !errors.Is(err, unix.ENOENT) {
 			return err
 		}
 	}
 	return nil
 }
 
-// openDirAt opens a directory to read it; an unreadable one that is ours is
-// made readable first.
+// openDirAt opens a directory to read it.
 func openDirAt(dirfd int, name string) (int, error) {
-	const flags = unix.O_RDONLY | unix.O_DIRECTORY
-	fd, err := openat2(dirfd, name, flags|unix.O_NOFOLLOW, 0, NoLinks)
+	return openat2(dirfd, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0, NoLinks)
+}
+
+// openOwnDirAt is openDirAt for what may be changed: an unreadable directory
+// that is ours is made readable first.
+func openOwnDirAt(dirfd int, name string) (int, error) {
+	fd, err := openDirAt(dirfd, name)
 	if !errors.Is(err, unix.EACCES) {
 		return fd, err
 	}
@@ -92,5 +147,5 @@ func openDirAt(dirfd int, name string) (int, error) {
 	if unix.Chmod(procPath(p), 0o700) != nil {
 		return -1, err
 	}
-	return openat2(dirfd, name, flags|unix.O_NOFOLLOW, 0, NoLinks)
+	return openDirAt(dirfd, name)
 }

@@ -115,10 +115,13 @@ func (d *Dir) withParent(op, p string, how How, f func(dirfd int, base string) e
 // leads to that very inode, whatever its name has become.
 func procPath(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }
 
+// maxPath is the longest path the kernel takes, in bytes.
+const maxPath = 4095
+
 // CleanPath makes a guest's path relative and clean, "." for the directory
 // itself. A path that leaves it, is too long or holds a NUL byte is EINVAL.
 func CleanPath(p string) (string, error) {
-	if len(p) > 4095 || strings.IndexByte(p, 0) >= 0 {
+	if len(p) > maxPath || strings.IndexByte(p, 0) >= 0 {
 		return "", &PathError{Op: "resolve", Path: p, Err: unix.EINVAL}
 	}
 	c := strings.TrimLeft(path.Clean(p), "/")
