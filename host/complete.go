@@ -156,10 +156,5 @@ func (c *Completed) ApplyEntries(ctx context.Context, id, parent string, src lay
 	if err != nil {
 		return 0, errors.Join(err, drain(ctx, src))
 	}
-	note, err := c.notes.layer(id)
-	if err == nil {
-		note.Base = base
-		err = c.notes.setLayer(id, note)
-	}
-	return done.Size, err
+	return done.Size, c.notes.setBase(id, base)
 }

@@ -205,13 +205,8 @@ func (d *Driver) ApplyEntries(ctx context.Context, id, parent string, src layert
 		return 0, errors.Join(err, drain(ctx, src))
 	}
 	if out.StoredAt != "" {
-		note, err := d.notes.layer(id)
-		if err != nil {
-			return 0, err
-		}
-		note.Base = out.StoredAt
-		if err := d.notes.setLayer(id, note); err != nil {
-			return 0, err
+		if err := d.notes.setBase(id, out.StoredAt); err != nil {
+			return 0, fmt.Errorf("driver %s: %s: %w", d.cfg.Name, abi.MethodApplyDiff, err)
 		}
 	}
 	return counted.size, nil

@@ -72,14 +72,27 @@ func (d *Driver) base(ctx context.Context, id string) (string, error) {
 	if err != nil || clean != p || clean == "." {
 		return "", d.broken(method, fmt.Sprintf("the base %q", p))
 	}
+	return clean, d.placed(method, id, clean)
+}
+
+// placed checks where a driver says that a layer lies: where its entries went
+// if the host saw them, and in no case where another layer lies.
+func (d *Driver) placed(m abi.Method, id, base string) error {
 	note, err := d.notes.layer(id)
 	if err != nil {
-		return "", err
+		return err
 	}
-	if note.Base != "" && note.Base != clean {
-		return "", fmt.Errorf("driver %s: layer %s was stored at %q, and the driver names %q: %w", d.cfg.Name, id, note.Base, clean, graphdriver.ErrCorrupt)
+	if note.Base != "" && note.Base != base {
+		err = fmt.Errorf("layer %s was stored at %q, and the driver names %q: %w", id, note.Base, base, graphdriver.ErrCorrupt)
+	} else if err = d.notes.mayLie(id, base); err == nil {
+		if other, found := d.env.Seals.Foreign(base, id); found {
+			err = fmt.Errorf("layer %s cannot lie at %q, which holds layer %s: %w", id, base, other, graphdriver.ErrCorrupt)
+		}
 	}
-	return clean, nil
+	if err != nil {
+		return fmt.Errorf("driver %s: %s: %w", d.cfg.Name, m, err)
+	}
+	return nil
 }
 
 // readFile asks the module for each file's content.

@@ -1,11 +1,15 @@
 package host
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 
 	"github.com/bulkhead/bulkhead/graphdriver"
 )
@@ -15,6 +19,9 @@ import (
 type notes struct {
 	dir      string
 	readOnly bool
+
+	mu    sync.Mutex
+	bases map[string]string // which layer lies where, as far as it was told
 }
 
 // layerNote is what the host knows of one layer.
@@ -32,7 +39,56 @@ type stamp struct {
 	Nsec uint32 `json:"nsec"`
 }
 
-func (n *notes) path(name string) string { return filepath.Join(n.dir, name+".json") }
+func (n *notes) path(name string) string {
+	if len(name) > 200 { // a layer id may be as long as a file name by itself
+		name = fmt.Sprintf("long-%x", sha256.Sum256([]byte(name)))
+	}
+	return filepath.Join(n.dir, name+".json")
+}
+
+// claim remembers that a layer's files lie at base. Two layers in one place,
+// or one within the other, would be each other's forgery.
+func (n *notes) claim(id, base string) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if err := n.free(id, base); err != nil {
+		return err
+	}
+	if n.bases == nil {
+		n.bases = map[string]string{}
+	}
+	n.bases[base] = id
+	return nil
+}
+
+// mayLie is claim without remembering.
+func (n *notes) mayLie(id, base string) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.free(id, base)
+}
+
+func (n *notes) free(id, base string) error {
+	for other, owner := range n.bases {
+		if owner != id && (other == base || strings.HasPrefix(other, base+"/") || strings.HasPrefix(base, other+"/")) {
+			return fmt.Errorf("layer %s cannot lie at %q, layer %s lies at %q: %w", id, base, owner, other, graphdriver.ErrCorrupt)
+		}
+	}
+	return nil
+}
+
+// setBase records where a layer's entries went.
+func (n *notes) setBase(id, base string) error {
+	note, err := n.layer(id)
+	if err == nil {
+		err = n.claim(id, base)
+	}
+	if err != nil {
+		return err
+	}
+	note.Base = base
+	return n.setLayer(id, note)
+}
 
 // layer reads the note of a layer; without one it is empty.
 func (n *notes) layer(id string) (layerNote, error) {
@@ -44,6 +100,9 @@ func (n *notes) layer(id string) (layerNote, error) {
 func (n *notes) setLayer(id string, note layerNote) error { return n.write("layer-"+id, note) }
 
 func (n *notes) dropLayer(id string) error {
+	n.mu.Lock()
+	maps.DeleteFunc(n.bases, func(_, owner string) bool { return owner == id })
+	n.mu.Unlock()
 	err := os.Remove(n.path("layer-" + id))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil

@@ -99,16 +99,12 @@ func (d *Driver) checkedDir(id, p string) (string, error) {
 	if err != nil || clean != p || clean == "." {
 		return "", d.broken(abi.MethodGet, fmt.Sprintf("the directory %q", p))
 	}
-	note, err := d.notes.layer(id)
-	if err != nil {
+	if err := d.placed(abi.MethodGet, id, clean); err != nil {
 		return "", err
-	}
-	if note.Base != "" && note.Base != clean {
-		return "", fmt.Errorf("driver %s: layer %s was stored at %q, and the driver names %q: %w", d.cfg.Name, id, note.Base, clean, graphdriver.ErrCorrupt)
 	}
 	sub, err := d.home.Sub(clean, confine.NoLinks)
 	if err != nil {
-		return "", fmt.Errorf("driver %s: layer %s: %w", d.cfg.Name, id, err)
+		return "", fmt.Errorf("driver %s: %s: layer %s: %w", d.cfg.Name, abi.MethodGet, id, err)
 	}
 	return d.abs(clean), sub.Close()
 }

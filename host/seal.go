@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/bulkhead/bulkhead/abi"
 	"github.com/bulkhead/bulkhead/graphdriver"
@@ -36,7 +37,12 @@ func (d *Driver) Seal(ctx context.Context, ids ...string) error {
 		if _, err := confine.CleanPath(note.Base); err != nil {
 			return err
 		}
-		d.env.Seals.Add(note.Base, id)
+		if err := d.notes.claim(id, note.Base); err != nil {
+			return fmt.Errorf("driver %s: seal: %w", d.cfg.Name, err)
+		}
+		if err := d.env.Seals.Add(ctx, note.Base, id); err != nil {
+			return fmt.Errorf("driver %s: seal %s: %w", d.cfg.Name, id, err)
+		}
 	}
 	return nil
 }

@@ -42,7 +42,11 @@ type pending struct {
 
 type applier struct {
 	*confine.Applier
-	base base
+	base    base
+	release func() // of the claim on the base
+	// version and moves are as of when the base was last found to be free.
+	version uint64
+	moves   int
 }
 
 func newApplying(c *Call) *applying {
@@ -184,9 +188,9 @@ func (c *Call) Actions(recs []byte) int32 {
 }
 
 func (a *applying) act(act abi.Action) error {
-	from := act.First - a.first
-	if act.First < a.first || act.Count == 0 || from+uint64(act.Count) > uint64(len(a.batch)) || len(act.Path) > 0 && act.Count != 1 {
-		return fmt.Errorf("an action on entries %d to %d, which are not in the batch: %w", act.First, act.First+uint64(act.Count)-1, abi.Invalid)
+	from, held := act.First-a.first, uint64(len(a.batch))
+	if act.First < a.first || act.Count == 0 || from >= held || uint64(act.Count) > held-from || len(act.Path) > 0 && act.Count != 1 {
+		return fmt.Errorf("an action on %d entries from %d, which are not in the batch: %w", act.Count, act.First, abi.Invalid)
 	}
 	p, err := actionPath(act.Path)
 	if err != nil {
@@ -222,6 +226,10 @@ func (a *applying) decide(p *pending, to *applier, at string) error {
 	}
 	p.decided = true
 	a.open--
+	if to != nil && p.read > 0 {
+		a.drop(p)
+		return fmt.Errorf("entry %q was read, and can only be skipped: %w", p.e.Name, abi.Invalid)
+	}
 	if err := a.findable(p, to, at); err != nil {
 		a.drop(p)
 		return err
@@ -267,22 +275,46 @@ func (a *applying) drop(p *pending) {
 
 // applier is what makes entries beneath a base; it is started once.
 func (a *applying) applier(handle uint64) (*applier, error) {
+	seals := a.c.env.Seals
 	if to := a.appliers[handle]; to != nil {
-		return to, nil
+		return to, a.current(to)
 	}
 	b, err := a.c.base(handle)
 	if err != nil {
 		return nil, err
 	}
-	if err := a.c.inPlace(b); err != nil {
+	seals.short.RLock()
+	defer seals.short.RUnlock()
+	if err := a.mayFill(b); err != nil {
 		return nil, err
 	}
-	if err := a.c.maySeal(b.path, detach); err != nil {
-		return nil, err
+	to := &applier{
+		Applier: confine.NewApplier(b.dir, confine.ApplyOptions{Unprivileged: a.c.env.Unprivileged}),
+		base:    b, release: seals.claim(a.c, b.path), version: seals.Version(), moves: a.c.moves,
 	}
-	to := &applier{Applier: confine.NewApplier(b.dir, confine.ApplyOptions{Unprivileged: a.c.env.Unprivileged}), base: b}
 	a.appliers[handle] = to
 	return to, nil
+}
+
+func (a *applying) mayFill(b base) error {
+	if err := a.c.inPlace(b); err != nil {
+		return err
+	}
+	return a.c.maySeal(b.path, detach)
+}
+
+// current looks at a base again if a layer was sealed since, or the guest has
+// moved something. The claim keeps it so until the next look.
+func (a *applying) current(to *applier) error {
+	version := a.c.env.Seals.Version()
+	if version == to.version && a.c.moves == to.moves {
+		return nil
+	}
+	if err := a.mayFill(to.base); err != nil {
+		return err
+	}
+	to.version, to.moves = version, a.c.moves
+	return nil
 }
 
 // settle waits for what was accepted so far.
@@ -299,6 +331,10 @@ func (a *applying) settle() error {
 func (a *applying) finish(failed error) (confine.Applied, error) {
 	var sum confine.Applied
 	for _, to := range a.appliers {
+		defer to.release()
+		if failed == nil {
+			failed = a.current(to)
+		}
 		if failed != nil {
 			to.Abort()
 			continue

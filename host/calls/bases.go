@@ -74,7 +74,7 @@ const (
 )
 
 // atWrite resolves a handle and a path for writing, and refuses what is
-// sealed.
+// sealed. The caller holds Seals.short until it has written.
 func (c *Call) atWrite(handle uint64, p []byte, what change) (base, string, error) {
 	b, clean, err := c.at(handle, p)
 	if err != nil {
@@ -106,14 +106,35 @@ func (c *Call) inPlace(b base) error {
 // maySeal refuses to change what lies in a committed layer. home is a path
 // relative to the home.
 func (c *Call) maySeal(home string, what change) error {
-	id, sealed := c.env.Seals.within(home)
-	if sealed && !(c.p.Method == abi.MethodRemove && id == c.p.ID) {
+	removing := ""
+	if c.p.Method == abi.MethodRemove {
+		removing = c.p.ID
+	}
+	if id, sealed := c.env.Seals.Within(home, removing); sealed {
 		return fmt.Errorf("%q belongs to layer %s, which is committed: %w", home, id, graphdriver.ErrDenied)
 	}
 	if what == detach && c.env.Seals.holds(home) {
 		return fmt.Errorf("%q holds committed layers: %w", home, graphdriver.ErrDenied)
 	}
 	return nil
+}
+
+// mayMove refuses to give another name to what a call that runs writes to.
+func (c *Call) mayMove(home string) error {
+	if c.env.Seals.moving(c, home) {
+		return fmt.Errorf("%q is being written to by another call: %w", home, graphdriver.ErrBusy)
+	}
+	return nil
+}
+
+// moved tells what makes entries that names may lead elsewhere by now.
+func (c *Call) moved() {
+	c.moves++
+	if c.in != nil {
+		for _, to := range c.in.appliers {
+			to.Forget()
+		}
+	}
 }
 
 // abiPath takes a path from a guest: relative and clean, or Invalid.

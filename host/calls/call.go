@@ -8,7 +8,6 @@ import (
 	"syscall"
 
 	"github.com/bulkhead/bulkhead/abi"
-	"github.com/bulkhead/bulkhead/graphdriver"
 	"github.com/bulkhead/bulkhead/host/confine"
 )
 
@@ -35,6 +34,7 @@ type Call struct {
 	mark     uint64 // of this call's handles
 	bases    []base
 	opened   int
+	moves    int // how often the guest has renamed something
 	files    map[*openFile]struct{}
 	scratch  *scratch
 	locks    []func()
@@ -68,7 +68,11 @@ func New(ctx context.Context, env *Env, p Params) *Call {
 	c.mark = env.nextMark()
 	c.clock = newClock(env.Limits.Deadline, env.Limits.Idle, cancel)
 	if p.Source != nil {
+		c.p.Source = &clockedSource{p.Source, c}
 		c.in = newApplying(c)
+	}
+	if p.Out != nil {
+		c.p.Out = &clockedWriter{p.Out, c.clock}
 	}
 	return c
 }
@@ -130,6 +134,13 @@ func (c *Call) reads() error {
 func (c *Call) writes() error {
 	if err := c.reads(); err != nil {
 		return err
+	}
+	return c.mayWrite()
+}
+
+func (c *Call) mayWrite() error {
+	if c.env.ReadOnly {
+		return fmt.Errorf("the home is open for reading only: %w", syscall.EROFS)
 	}
 	if !c.p.Method.Mutates() {
 		return fmt.Errorf("%s may not write: %w", c.p.Method, syscall.EROFS)
@@ -214,13 +225,17 @@ func (c *Call) Lock(name []byte, mode uint32) int32 {
 	if c.began || len(c.locks) > 0 && string(name) <= c.lastLock {
 		return c.answer(fmt.Errorf("lock %q after an entry, an emit or a later name: %w", name, abi.BadOrder))
 	}
-	release, err := c.env.Locks.Acquire(c.ctx, "guest/"+string(name), mode == abi.LockExclusive)
+	if err := c.open(1); err != nil {
+		return c.answer(err)
+	}
+	release, err := c.env.Locks.Acquire(c.ctx, string(name), mode == abi.LockExclusive)
 	if err != nil {
 		var limit *LimitError
 		if errors.As(err, &limit) {
-			err = fmt.Errorf("lock %q: %w: %w", name, graphdriver.ErrBusy, err)
+			err = fmt.Errorf("lock %q is held by another call: %w: %w", name, abi.Busy, err)
 		}
-		return c.stick(err)
+		c.sticky = err
+		return c.answer(err)
 	}
 	c.locks = append(c.locks, release)
 	c.lastLock = string(name)

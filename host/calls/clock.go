@@ -3,13 +3,16 @@ package calls
 import (
 	"context"
 	"fmt"
+	"io"
 	"sync"
 	"time"
+
+	"github.com/bulkhead/bulkhead/graphdriver/layertar"
 )
 
 // LimitError is a bound of the configuration that a call ran into.
 type LimitError struct {
-	// Limit is the configuration's name for it.
+	// Limit is the configuration's name for it, beneath the driver's limits.
 	Limit string
 	// Value is what it was set to.
 	Value string
@@ -46,15 +49,76 @@ func (c *clock) fire() {
 	if c.stopped {
 		return
 	}
+	name, whole, left := "deadline", c.total, c.left
 	if c.waiting > 0 {
-		if time.Since(c.since) >= c.idle {
-			c.cancel(&LimitError{Limit: "stream-idle", Value: c.idle.String()})
-		}
+		name, whole, left = "stream-idle", c.idle, c.idle
+	}
+	if left -= time.Since(c.since); left > 0 {
+		c.timer.Reset(left)
 		return
 	}
-	if time.Since(c.since) >= c.left {
-		c.cancel(&LimitError{Limit: "deadline", Value: c.total.String()})
+	c.cancel(&LimitError{Limit: name, Value: whole.String()})
+}
+
+// moved says that the other end of a stream took or gave something: the wait
+// for it begins anew.
+func (c *clock) moved() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.waiting > 0 {
+		c.since = time.Now()
 	}
+}
+
+// clockedSource is a Source whose progress the clock sees, and which ends with
+// the call also within a large payload.
+type clockedSource struct {
+	layertar.Source
+	c *Call
+}
+
+// Next implements layertar.Source.
+func (s *clockedSource) Next() (*layertar.Entry, error) {
+	if s.c.ctx.Err() != nil {
+		return nil, context.Cause(s.c.ctx)
+	}
+	defer s.c.clock.moved()
+	return s.Source.Next()
+}
+
+// Read implements layertar.Source.
+func (s *clockedSource) Read(p []byte) (int, error) {
+	return (&clockedReader{s.Source, s.c}).Read(p)
+}
+
+// Raw implements layertar.Source.
+func (s *clockedSource) Raw() (io.Reader, error) {
+	r, err := s.Source.Raw()
+	return &clockedReader{r, s.c}, err
+}
+
+type clockedReader struct {
+	r io.Reader
+	c *Call
+}
+
+func (r *clockedReader) Read(p []byte) (int, error) {
+	if r.c.ctx.Err() != nil {
+		return 0, context.Cause(r.c.ctx)
+	}
+	defer r.c.clock.moved()
+	return r.r.Read(p)
+}
+
+// clockedWriter is an output whose progress the clock sees.
+type clockedWriter struct {
+	w     io.Writer
+	clock *clock
+}
+
+func (w *clockedWriter) Write(p []byte) (int, error) {
+	defer w.clock.moved()
+	return w.w.Write(p)
 }
 
 // wait stops the deadline until the returned function is called.

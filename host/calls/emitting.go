@@ -75,6 +75,9 @@ func (c *Call) emit(o *emitting, e abi.Emit, last bool) error {
 	if err := o.endOwn(); err != nil {
 		return err
 	}
+	if err := c.emits(o, e.Name); err != nil {
+		return err
+	}
 	name, err := abiPath(e.Name)
 	if err != nil {
 		return err
@@ -185,13 +188,21 @@ func (c *Call) ChangesEmit(recs []byte) int32 {
 		if err != nil {
 			return c.stick(fmt.Errorf("changes_emit: %w", err))
 		}
-		if o.bytes += int64(len(p)) + 64; o.bytes > c.env.Limits.Output {
-			return c.stick(&LimitError{Limit: "output", Value: fmt.Sprint(c.env.Limits.Output)})
+		if err := c.emits(o, ch.Path); err != nil {
+			return c.stick(err)
 		}
 		o.changes = append(o.changes, graphdriver.Change{Path: "/" + p, Kind: graphdriver.ChangeKind(ch.Kind)})
 		recs = rest
 	}
 	return 0
+}
+
+// emits counts a record that the host keeps the name of.
+func (c *Call) emits(o *emitting, name []byte) error {
+	if o.bytes += int64(len(name)) + 64; o.bytes > c.env.Limits.Output {
+		return &LimitError{Limit: "output", Value: fmt.Sprint(c.env.Limits.Output)}
+	}
+	return nil
 }
 
 // finish ends the archive, if one was begun.

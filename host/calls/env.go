@@ -26,6 +26,8 @@ type Env struct {
 	Grants []string
 	// Unprivileged: this process may not give files to others.
 	Unprivileged bool
+	// ReadOnly: nothing of the home may change, whatever the method.
+	ReadOnly bool
 	// ReadsFiles: the driver can give the content of a file that does not
 	// lie as such beneath its base, so it may store it as it likes.
 	ReadsFiles bool
@@ -49,9 +51,10 @@ type Limits struct {
 	Idle time.Duration
 	// Log is how many bytes a call may log.
 	Log int
-	// Output is how many bytes of change records a call may emit.
+	// Output is how many bytes of names a call may emit, as changes or as
+	// entries of a diff. Content does not count.
 	Output int64
-	// OpenFiles is how many files and bases a call may hold open.
+	// OpenFiles is how many files, bases and locks a call may hold.
 	OpenFiles int
 }
 

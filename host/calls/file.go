@@ -1,11 +1,13 @@
 package calls
 
 import (
+	"fmt"
 	"io"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/bulkhead/bulkhead/graphdriver"
 	"github.com/bulkhead/bulkhead/host/confine"
 )
 
@@ -15,6 +17,47 @@ type openFile struct {
 	fd    int
 	names []confine.DirName
 	read  bool // names were read
+	// path is where a file of the home was opened for writing, "" for any
+	// other, and version what was sealed then.
+	path    string
+	version uint64
+}
+
+// writes begins a change of the file: what it was opened as may have become
+// part of a sealed layer since. end is called once it is done.
+func (f *openFile) writes() (end func(), err error) {
+	if err := f.use(); err != nil {
+		return nil, err
+	}
+	if f.path == "" {
+		return func() {}, nil
+	}
+	seals := f.c.env.Seals
+	seals.short.RLock()
+	version := seals.Version()
+	if version != f.version {
+		if err := f.stillFree(); err != nil {
+			seals.short.RUnlock()
+			return nil, err
+		}
+		f.version = version
+	}
+	return seals.short.RUnlock, nil
+}
+
+func (f *openFile) stillFree() error {
+	if err := f.c.maySeal(f.path, alter); err != nil {
+		return err
+	}
+	st, err := confine.StatFd(f.fd)
+	if err != nil {
+		return err
+	}
+	there, err := f.c.env.Home.Lstat(f.path, confine.NoLinks)
+	if err != nil || there.Ino != st.Ino || st.Nlink != 1 {
+		return fmt.Errorf("file %q was moved or linked since it was opened, and a layer was committed: %w", f.path, graphdriver.ErrDenied)
+	}
+	return nil
 }
 
 // use begins an operation on the file.
@@ -50,6 +93,19 @@ func (f *openFile) transfer(do func() (int, error)) (int, syscall.Errno) {
 	if err := f.use(); err != nil {
 		return 0, f.c.errno(err)
 	}
+	return f.retry(do)
+}
+
+func (f *openFile) put(do func() (int, error)) (int, syscall.Errno) {
+	end, err := f.writes()
+	if err != nil {
+		return 0, f.c.errno(err)
+	}
+	defer end()
+	return f.retry(do)
+}
+
+func (f *openFile) retry(do func() (int, error)) (int, syscall.Errno) {
 	for {
 		n, err := do()
 		if err == unix.EINTR {
@@ -74,12 +130,12 @@ func (f *openFile) Pread(p []byte, off int64) (int, syscall.Errno) {
 
 // Write implements File.
 func (f *openFile) Write(p []byte) (int, syscall.Errno) {
-	return f.transfer(func() (int, error) { return unix.Write(f.fd, p) })
+	return f.put(func() (int, error) { return unix.Write(f.fd, p) })
 }
 
 // Pwrite implements File.
 func (f *openFile) Pwrite(p []byte, off int64) (int, syscall.Errno) {
-	return f.transfer(func() (int, error) { return unix.Pwrite(f.fd, p, off) })
+	return f.put(func() (int, error) { return unix.Pwrite(f.fd, p, off) })
 }
 
 // SeekTo implements File. A directory can only be read again from its start.
@@ -119,7 +175,7 @@ func (f *openFile) Readdir(n int) ([]DirEntry, syscall.Errno) {
 
 // Truncate implements File.
 func (f *openFile) Truncate(size int64) syscall.Errno {
-	return f.do(func() error { return unix.Ftruncate(f.fd, size) })
+	return f.alter(func() error { return unix.Ftruncate(f.fd, size) })
 }
 
 // Sync implements File.
@@ -129,7 +185,7 @@ func (f *openFile) Sync() syscall.Errno {
 
 // Utimens implements File.
 func (f *openFile) Utimens(atim, mtim int64) syscall.Errno {
-	return f.do(func() error {
+	return f.alter(func() error {
 		flags, err := unix.FcntlInt(uintptr(f.fd), unix.F_GETFL, 0)
 		if err == nil && flags&unix.O_ACCMODE == unix.O_RDONLY {
 			err = syscall.EPERM // opened for reading: the layer may be sealed
@@ -161,6 +217,15 @@ func (f *openFile) do(op func() error) syscall.Errno {
 	if err := f.use(); err != nil {
 		return f.c.errno(err)
 	}
+	return f.c.errno(op())
+}
+
+func (f *openFile) alter(op func() error) syscall.Errno {
+	end, err := f.writes()
+	if err != nil {
+		return f.c.errno(err)
+	}
+	defer end()
 	return f.c.errno(op())
 }
 

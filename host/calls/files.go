@@ -20,6 +20,10 @@ func (c *Call) OpenFile(m Mount, p string, flag int, perm uint32) (File, syscall
 	if flag&(unix.O_ACCMODE) != unix.O_RDONLY || flag&(unix.O_CREAT|unix.O_TRUNC) != 0 {
 		what = &altering
 	}
+	if what != nil {
+		c.env.Seals.short.RLock()
+		defer c.env.Seals.short.RUnlock()
+	}
 	d, how, err := c.mount(m, p, what)
 	if err == nil {
 		err = c.open(1)
@@ -33,6 +37,9 @@ func (c *Call) OpenFile(m Mount, p string, flag int, perm uint32) (File, syscall
 		return nil, c.errno(err)
 	}
 	f := &openFile{c: c, fd: fd}
+	if m == Home && what != nil {
+		f.path, f.version = p, c.env.Seals.Version()
+	}
 	c.files[f] = struct{}{}
 	return f, 0
 }
@@ -63,6 +70,10 @@ func (c *Call) Mkdir(m Mount, p string, perm uint32) syscall.Errno {
 func (c *Call) RenameFile(m Mount, from, to string) syscall.Errno {
 	return c.change(m, from, &detaching, func(*confine.Dir, confine.How) error {
 		d, how, err := c.mount(m, to, &detaching)
+		if err == nil && m == Home {
+			err = c.mayMove(from)
+			c.moved()
+		}
 		if err != nil {
 			return err
 		}
@@ -74,6 +85,9 @@ func (c *Call) RenameFile(m Mount, from, to string) syscall.Errno {
 func (c *Call) LinkFile(m Mount, from, to string) syscall.Errno {
 	return c.change(m, from, &altering, func(*confine.Dir, confine.How) error {
 		d, how, err := c.mount(m, to, &altering)
+		if err == nil && m == Home {
+			err = c.mayMove(from)
+		}
 		if err != nil {
 			return err
 		}
@@ -114,6 +128,8 @@ func (c *Call) Utimens(m Mount, p string, atim, mtim int64) syscall.Errno {
 }
 
 func (c *Call) change(m Mount, p string, what *change, do func(*confine.Dir, confine.How) error) syscall.Errno {
+	c.env.Seals.short.RLock()
+	defer c.env.Seals.short.RUnlock()
 	d, how, err := c.mount(m, p, what)
 	if err == nil {
 		err = do(d, how)

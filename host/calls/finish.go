@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -82,7 +83,9 @@ func (c *Call) Finish(code int32, runErr error) (*Outcome, error) {
 		err = c.worse(err, ferr)
 	}
 	if c.out != nil {
+		resume := c.clock.wait() // for the reader to take the rest
 		err = c.worse(err, c.out.finish(err))
+		resume()
 		out.Changes = c.out.changes
 	}
 	err = c.worse(err, c.release())
@@ -99,13 +102,13 @@ func (c *Call) Finish(code int32, runErr error) (*Outcome, error) {
 // verdict is how the call went as far as the guest had a say.
 func (c *Call) verdict(code int32, runErr error) error {
 	switch {
+	case c.sticky != nil:
+		return c.fault(codeOf(c.sticky), c.sticky)
 	case c.ctx.Err() != nil:
 		cause := context.Cause(c.ctx)
 		return c.fault(codeOf(cause), cause)
-	case c.sticky != nil:
-		return c.fault(codeOf(c.sticky), c.sticky)
 	case runErr != nil:
-		return c.fault(abi.IO, runErr)
+		return c.fault(codeOf(runErr), runErr)
 	case code > 0 || !abi.Code(code).Known():
 		return c.fault(abi.Invalid, fmt.Errorf("the driver returned %d, which is no code", code))
 	case code < 0:
@@ -159,10 +162,32 @@ func (c *Call) fields() ([]abi.Field, error) {
 		if !ok {
 			return nil, fmt.Errorf("the driver's result holds a record of kind %#x", rec.Kind)
 		}
+		if !slices.Contains(resultTags(c.p.Method), f.Tag) {
+			return nil, fmt.Errorf("the driver's result holds field %d, which %s does not have", f.Tag, c.p.Method)
+		}
 		out = append(out, f)
 		rest = next
 	}
 	return out, nil
+}
+
+// resultTags are the fields that a method's result may hold.
+func resultTags(m abi.Method) []uint16 {
+	switch m {
+	case abi.MethodDescribe:
+		return []uint16{abi.FieldDriverName, abi.FieldDriverVersion, abi.FieldDiskFormat, abi.FieldCapabilities, abi.FieldFeatures, abi.FieldMethods, abi.FieldGrant}
+	case abi.MethodGet:
+		return []uint16{abi.FieldSpec}
+	case abi.MethodExists:
+		return []uint16{abi.FieldExists}
+	case abi.MethodStatus, abi.MethodGetMetadata:
+		return []uint16{abi.FieldPair}
+	case abi.MethodDiffSize:
+		return []uint16{abi.FieldSize}
+	case abi.MethodDiffGetter:
+		return []uint16{abi.FieldBase}
+	}
+	return nil
 }
 
 // release closes whatever the call had open.

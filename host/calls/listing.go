@@ -52,6 +52,9 @@ func (c *Call) ReaddirPlus(req, buf []byte) int32 {
 		return c.answer(err)
 	}
 	l := c.lister
+	if err := c.asks(req); err != nil {
+		return c.answer(err)
+	}
 	if len(req) > 0 {
 		c.endLister()
 		l = newLister(c.ctx, l)
@@ -71,6 +74,16 @@ func (c *Call) ReaddirPlus(req, buf []byte) int32 {
 		return 0
 	}
 	return int32(l.fill(buf))
+}
+
+// maxRequest bounds what one request makes the host keep, in bytes.
+const maxRequest = 16 << 20
+
+func (c *Call) asks(req []byte) error {
+	if len(req) > maxRequest {
+		return fmt.Errorf("a request of %d bytes, more than %d: %w", len(req), maxRequest, abi.Limit)
+	}
+	return nil
 }
 
 func (c *Call) ask(l *lister, rec abi.Record) error {

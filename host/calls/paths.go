@@ -2,6 +2,7 @@ package calls
 
 import (
 	"fmt"
+	"path"
 	"strings"
 	"syscall"
 
@@ -13,6 +14,9 @@ import (
 // MakeDir implements Imports.
 func (c *Call) MakeDir(handle uint64, p []byte, mode uint32) int32 {
 	return c.write(handle, p, alter, func(b base, p string) error {
+		if err := c.needSetID(mode); err != nil {
+			return err
+		}
 		if err := b.dir.Mkdir(p, 0o700); err != nil {
 			return err
 		}
@@ -24,9 +28,13 @@ func (c *Call) MakeDir(handle uint64, p []byte, mode uint32) int32 {
 func (c *Call) Rename(handle uint64, from, to []byte) int32 {
 	return c.write(handle, from, detach, func(b base, from string) error {
 		_, to, err := c.atWrite(handle, to, detach)
+		if err == nil {
+			err = c.mayMove(path.Join(b.path, from))
+		}
 		if err != nil {
 			return err
 		}
+		c.moved()
 		return b.dir.Rename(from, to, confine.NoLinks)
 	})
 }
@@ -34,10 +42,8 @@ func (c *Call) Rename(handle uint64, from, to []byte) int32 {
 // Chmod implements Imports.
 func (c *Call) Chmod(handle uint64, p []byte, mode uint32) int32 {
 	return c.write(handle, p, alter, func(b base, p string) error {
-		if mode&0o6000 != 0 {
-			if err := c.need("setid"); err != nil {
-				return err
-			}
+		if err := c.needSetID(mode); err != nil {
+			return err
 		}
 		return b.dir.Chmod(p, mode&0o7777, confine.NoLinks)
 	})
@@ -84,6 +90,9 @@ func (c *Call) Mknod(handle uint64, p []byte, mode, major, minor uint32) int32 {
 				return err
 			}
 		}
+		if err := c.needSetID(mode); err != nil {
+			return err
+		}
 		return b.dir.Mknod(p, mode, major, minor, confine.NoLinks)
 	})
 }
@@ -93,6 +102,9 @@ func (c *Call) Mknod(handle uint64, p []byte, mode, major, minor uint32) int32 {
 func (c *Call) Link(handle uint64, from, to []byte) int32 {
 	return c.write(handle, from, alter, func(b base, from string) error {
 		_, to, err := c.atWrite(handle, to, alter)
+		if err == nil {
+			err = c.mayMove(path.Join(b.path, from))
+		}
 		if err != nil {
 			return err
 		}
@@ -164,11 +176,38 @@ func (c *Call) write(handle uint64, p []byte, what change, do func(base, string)
 	if err := c.writes(); err != nil {
 		return c.answer(err)
 	}
+	c.env.Seals.short.RLock()
+	defer c.env.Seals.short.RUnlock()
 	b, clean, err := c.atWrite(handle, p, what)
 	if err != nil {
 		return c.answer(err)
 	}
 	return c.answer(do(b, clean))
+}
+
+// writeTree is write for what takes long: it claims the path instead.
+func (c *Call) writeTree(handle uint64, p []byte, what change, do func(base, string) error) int32 {
+	if err := c.writes(); err != nil {
+		return c.answer(err)
+	}
+	c.env.Seals.short.RLock()
+	b, clean, err := c.atWrite(handle, p, what)
+	if err != nil {
+		c.env.Seals.short.RUnlock()
+		return c.answer(err)
+	}
+	release := c.env.Seals.claim(c, path.Join(b.path, clean))
+	c.env.Seals.short.RUnlock()
+	defer release()
+	return c.answer(do(b, clean))
+}
+
+// needSetID: whatever gives an inode set-id bits takes the power to.
+func (c *Call) needSetID(mode uint32) error {
+	if mode&0o6000 == 0 {
+		return nil
+	}
+	return c.need("setid")
 }
 
 func (c *Call) need(grant string) error {

@@ -63,8 +63,8 @@ func (c *Call) mount(m Mount, p string, what *change) (*confine.Dir, confine.How
 	if what == nil {
 		return c.env.Home, confine.Beneath, nil
 	}
-	if !c.p.Method.Mutates() {
-		return nil, 0, syscall.EROFS
+	if err := c.mayWrite(); err != nil {
+		return nil, 0, err
 	}
 	return c.env.Home, confine.NoLinks, c.maySeal(p, *what)
 }

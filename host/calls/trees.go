@@ -20,6 +20,9 @@ func (c *Call) FilesEqual(req, out []byte) int32 {
 	if err := c.reads(); err != nil {
 		return c.answer(err)
 	}
+	if err := c.asks(req); err != nil {
+		return c.answer(err)
+	}
 	var pairs []equalPair
 	for len(req) > 0 {
 		rec, rest, ok, code := abi.Next(req)
@@ -98,23 +101,20 @@ func (c *Call) TreeCopy(srcBase uint64, src []byte, dstBase uint64, dst []byte) 
 	if err != nil {
 		return c.answer(err)
 	}
-	to, dp, err := c.atWrite(dstBase, dst, alter)
-	if err != nil {
-		return c.answer(err)
-	}
-	if inside(path.Join(to.path, dp), path.Join(from.path, sp)) {
-		return c.answer(fmt.Errorf("a copy of %q into itself: %w", sp, abi.Invalid))
-	}
-	return c.answer(confine.CopyTree(c.ctx, from.dir, sp, to.dir, dp, c.env.Unprivileged))
-}
-
-func inside(p, tree string) bool {
-	return tree == "." || p == tree || len(p) > len(tree) && p[:len(tree)] == tree && p[len(tree)] == '/'
+	return c.writeTree(dstBase, dst, alter, func(to base, dp string) error {
+		if err := c.inPlace(from); err != nil {
+			return err
+		}
+		if inside(path.Join(to.path, dp), path.Join(from.path, sp)) {
+			return fmt.Errorf("a copy of %q into itself: %w", sp, abi.Invalid)
+		}
+		return confine.CopyTree(c.ctx, from.dir, sp, to.dir, dp, c.env.Unprivileged)
+	})
 }
 
 // TreeRemove implements Imports.
 func (c *Call) TreeRemove(handle uint64, p []byte) int32 {
-	return c.write(handle, p, detach, func(b base, p string) error {
+	return c.writeTree(handle, p, detach, func(b base, p string) error {
 		return b.dir.RemoveTree(c.ctx, p)
 	})
 }
