@@ -70,6 +70,22 @@ type Failure struct {
 	Export string
 	// Detail is the engine's own words, without a stack trace.
 	Detail string
+	// Limit is the bound that was reached, nil where none was.
+	Limit *calls.LimitError
 }
 
-func (f *Failure) Error() string { return fmt.Sprintf("%s: %s: %s", f.Export, f.Cause, f.Detail) }
+func (f *Failure) Error() string {
+	s := fmt.Sprintf("%s: %s: %s", f.Export, f.Cause, f.Detail)
+	if f.Limit != nil {
+		s += ": " + f.Limit.Error()
+	}
+	return s
+}
+
+// Unwrap yields the limit.
+func (f *Failure) Unwrap() error {
+	if f.Limit == nil {
+		return nil
+	}
+	return f.Limit
+}

@@ -49,8 +49,8 @@ func instanceOf(ctx context.Context) *instance {
 // instantiate makes an instance and runs its _initialize.
 func (m *module) instantiate(c *flight) (*instance, error) {
 	if !m.budget.take(m.minMemory) {
-		return nil, &Failure{Cause: CauseBudget, Export: c.export,
-			Detail: fmt.Sprintf("an instance needs %d bytes; the budget of %d is used up", m.minMemory, m.budget.max)}
+		return nil, &Failure{Cause: CauseBudget, Export: c.export, Limit: m.overBudget(),
+			Detail: fmt.Sprintf("an instance needs %d bytes to begin with", m.minMemory)}
 	}
 	in := &instance{module: m, exports: make(map[string]api.Function), files: make(map[*guestFile]struct{})}
 	in.mem = &allocator{budget: m.budget, limit: m.maxMemory(), reserved: m.minMemory}
@@ -168,11 +168,10 @@ func (in *instance) failure(export string, err error) error {
 	}
 	if in.mem.refused != "" && f.Cause != CausePanic {
 		f.Cause = in.mem.refused
-		limit := fmt.Sprintf("the limit of %d pages", in.module.limits.MemoryPages)
+		f.Limit = &calls.LimitError{Limit: "memory", Value: fmt.Sprintf("%d bytes", in.module.maxMemory())}
 		if f.Cause == CauseBudget {
-			limit = fmt.Sprintf("the budget of %d bytes for all instances", in.module.budget.max)
+			f.Limit = in.module.overBudget()
 		}
-		f.Detail = limit + " was reached: " + f.Detail
 	}
 	return f
 }

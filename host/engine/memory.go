@@ -1,10 +1,13 @@
 package engine
 
 import (
+	"fmt"
 	"sync/atomic"
 	"syscall"
 
 	"github.com/tetratelabs/wazero/experimental"
+
+	"github.com/bulkhead/bulkhead/host/calls"
 )
 
 const pageSize = 64 << 10
@@ -25,6 +28,11 @@ func (b *budget) take(n uint64) bool {
 			return true
 		}
 	}
+}
+
+// overBudget says that the budget of all instances is used up.
+func (m *module) overBudget() *calls.LimitError {
+	return &calls.LimitError{Limit: "memory-budget", Value: fmt.Sprintf("%d bytes", m.budget.max)}
 }
 
 func (b *budget) give(n uint64) { b.used.Add(-n) }

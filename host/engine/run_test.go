@@ -164,10 +164,10 @@ func TestFailuresAreTypedAndTheModuleGoesOn(t *testing.T) {
 		}, Limits{}, CausePanic, "nil pointer"},
 		"memory": {func(a *asm) {
 			a.method(abi.ExportPut, grow(40), []byte{opDrop, opUnreachable})
-		}, Limits{MemoryPages: 16}, CauseMemory, "limit of 16 pages"},
+		}, Limits{MemoryPages: 16}, CauseMemory, "memory of 1048576 bytes reached; raise"},
 		"memory budget": {func(a *asm) {
 			a.method(abi.ExportPut, grow(10), []byte{opDrop, opUnreachable})
-		}, Limits{MemoryPages: 16, MemoryBudget: 8 * pageSize}, CauseBudget, "budget of 524288 bytes"},
+		}, Limits{MemoryPages: 16, MemoryBudget: 8 * pageSize}, CauseBudget, "memory-budget of 524288 bytes reached; raise"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := newAsm()
@@ -179,7 +179,7 @@ func TestFailuresAreTypedAndTheModuleGoesOn(t *testing.T) {
 				if !errors.As(err, &f) {
 					t.Fatalf("%v", err)
 				}
-				if f.Cause != test.cause || f.Export != abi.ExportPut || !strings.Contains(f.Detail, test.detail) || strings.Contains(f.Detail, "\n") {
+				if f.Cause != test.cause || f.Export != abi.ExportPut || !strings.Contains(f.Error(), test.detail) || strings.Contains(f.Error(), "\n") {
 					t.Errorf("%+v", f)
 				}
 			}
