@@ -15,7 +15,6 @@ import (
 // names made plain.
 type tracer struct {
 	root  string
-	plain map[string]string
 	lines []string
 }
 

@@ -28,7 +28,6 @@ type Call struct {
 	method abi.Method
 	failed bool
 	emits  func(h Host, rec []byte) int32
-	count  int
 }
 
 // Created is a moment before which nothing of a layer has changed.

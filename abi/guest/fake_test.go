@@ -23,7 +23,6 @@ type fake struct {
 	crossings int
 
 	trees   map[string][]string // names by directory
-	queue   []abi.List
 	pending []byte
 	emits   []abi.Emit
 	changes []abi.Change

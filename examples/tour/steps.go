@@ -19,7 +19,6 @@ type tour struct {
 	ctx              context.Context
 	bin, work, root  string
 	id               string
-	made             string
 	took             map[string]time.Duration
 	tar              time.Duration
 	layers           int

@@ -300,7 +300,11 @@ func fillOwner(e *Entry, hdr *tar.Header) error {
 func id32(v int64) bool { return v >= 0 && v < math.MaxUint32 }
 
 func fillXattrs(e *Entry, hdr *tar.Header) error {
-	for name, value := range hdr.Xattrs {
+	for key, value := range hdr.PAXRecords {
+		name, ok := strings.CutPrefix(key, "SCHILY.xattr.")
+		if !ok || value == "" { // an empty record takes an earlier one back
+			continue
+		}
 		if name == "" || len(name) > 255 || strings.IndexByte(name, 0) >= 0 || len(value) > 64<<10 {
 			return refuse(hdr.Name, "extended attribute %.64q is not one a file system can hold", name)
 		}

@@ -88,14 +88,10 @@ func (c *Call) emit(o *emitting, e abi.Emit, last bool) error {
 	}
 	switch {
 	case e.Kind == abi.EmitWhiteout && e.Flags == 0:
-		if name == "." {
-			return fmt.Errorf("a whiteout of the root: %w", abi.Invalid)
+		if name == "." || e.Base != 0 {
+			return fmt.Errorf("a whiteout of the root, or with a base: %w", abi.Invalid)
 		}
-		lead := b.dir
-		if e.Base == abi.Home {
-			lead = nil
-		}
-		return o.tar.Whiteout(lead, name)
+		return o.tar.Whiteout(nil, name)
 	case e.Kind != abi.EmitFile:
 		return fmt.Errorf("unknown emit %d: %w", e.Kind, abi.Invalid)
 	case e.Flags&abi.EmitOwnContent == 0:
