@@ -67,7 +67,7 @@ func (r *ociPlan) leaves(entries []ocispec.Descriptor, depth int) ([]ocispec.Des
 			if err != nil {
 				return nil, err
 			}
-			nested, err := parseIndex(blobPath(d.Digest), data)
+			nested, err := r.index(blobPath(d.Digest), data)
 			if err != nil {
 				return nil, err
 			}

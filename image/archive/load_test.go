@@ -7,7 +7,6 @@ import (
 	"context"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -225,20 +224,13 @@ func TestDebianImageRoundTrip(t *testing.T) {
 	if err := st.Images.Verify(context.Background(), loaded[0].ID, nil); err != nil {
 		t.Fatal(err)
 	}
-	for _, format := range []archive.Format{archive.DockerArchive, archive.OCIArchive, archive.OCIDir} {
-		out := filepath.Join(t.TempDir(), "saved")
-		if err := archive.Save(context.Background(), st, []string{"debian-slim:1"}, out, archive.SaveOptions{Format: format}); err != nil {
-			t.Fatal(err)
-		}
-		again, err := load(t, stores(t, t.TempDir()), out)
-		if err != nil || again[0].ID != loaded[0].ID {
-			t.Errorf("%s: %+v, %v", format, again, err)
-		}
-		if skopeo, err := exec.LookPath("skopeo"); err == nil && format != archive.OCIDir {
-			if msg, err := exec.Command(skopeo, "inspect", "--raw", string(format)+":"+out).CombinedOutput(); err != nil {
-				t.Errorf("skopeo on %s: %v: %s", format, err, msg)
-			}
-		}
+	out := filepath.Join(t.TempDir(), "saved.tar")
+	if err := archive.Save(context.Background(), st, []string{"debian-slim:1"}, out, archive.SaveOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	again, err := load(t, stores(t, t.TempDir()), out)
+	if err != nil || again[0].ID != loaded[0].ID {
+		t.Errorf("%+v, %v", again, err)
 	}
 }
 

@@ -266,3 +266,15 @@ func TestIndexesNestedWithoutEndAreRefused(t *testing.T) {
 	_, err := load(t, stores(t, t.TempDir()), l.dir)
 	wantError(t, err, input.ErrRefused)
 }
+
+func TestIndexWithTooManyEntriesIsRefused(t *testing.T) {
+	l := newLayout(t)
+	d := l.image(newSample(t, "one"), ocispec.MediaTypeImageLayer)
+	entries := make([]ocispec.Descriptor, 2000)
+	for i := range entries {
+		entries[i] = d
+	}
+	l.finish(entries...)
+	_, err := load(t, stores(t, t.TempDir()), l.dir)
+	wantError(t, err, input.ErrRefused)
+}

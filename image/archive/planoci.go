@@ -50,11 +50,11 @@ func planOCI(in input.Archive, opts LoadOptions) ([]*planned, error) {
 	if err != nil {
 		return nil, err
 	}
-	index, err := parseIndex("index.json", data)
+	r := &ociPlan{in: in, opts: opts}
+	index, err := r.index("index.json", data)
 	if err != nil {
 		return nil, err
 	}
-	r := &ociPlan{in: in, opts: opts}
 	var images []*planned
 	for _, group := range group(index.Manifests) {
 		chosen, err := r.choose(group, 0)
@@ -70,6 +70,15 @@ func planOCI(in input.Archive, opts LoadOptions) ([]*planned, error) {
 		}
 	}
 	return images, nil
+}
+
+// index reads an index that is not longer than allowed.
+func (r *ociPlan) index(name string, data []byte) (*document, error) {
+	doc, err := parseIndex(name, data)
+	if err == nil && len(doc.Manifests) > r.opts.Limits.Images {
+		return nil, refuse("%s lists %d images, more than %d", name, len(doc.Manifests), r.opts.Limits.Images)
+	}
+	return doc, err
 }
 
 func parseIndex(name string, data []byte) (*document, error) {

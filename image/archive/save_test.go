@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -131,6 +132,46 @@ func TestSavedNamesAreThoseAskedFor(t *testing.T) {
 				wantImage(t, root, s, c.want...)
 			}
 		})
+	}
+}
+
+func TestEveryFormatIsLoadedAgain(t *testing.T) {
+	s := newSample(t, "one", "two", "one")
+	st := loaded(t, s, "app:1")
+	for _, format := range []archive.Format{archive.DockerArchive, archive.OCIArchive, archive.OCIDir} {
+		out := filepath.Join(t.TempDir(), "saved")
+		if err := archive.Save(context.Background(), st, []string{"app:1"}, out, archive.SaveOptions{Format: format}); err != nil {
+			t.Fatal(err)
+		}
+		root := t.TempDir()
+		if _, err := load(t, stores(t, root), out); err != nil {
+			t.Errorf("%s: %v", format, err)
+		}
+		wantImage(t, root, s, "app:1")
+		if err := archive.Save(context.Background(), st, []string{"app:1"}, out, archive.SaveOptions{Format: format}); (err == nil) != (format != archive.OCIDir) {
+			t.Errorf("%s over what is there: %v", format, err)
+		}
+	}
+}
+
+// skopeo checks every digest of what it copies.
+func TestSkopeoCopiesWhatWasSaved(t *testing.T) {
+	skopeo, err := exec.LookPath("skopeo")
+	if err != nil {
+		t.Skip("skopeo is not installed")
+	}
+	st := loaded(t, newSample(t, "one", "two", "one"), "app:1")
+	for format, from := range map[archive.Format]string{
+		archive.DockerArchive: "docker-archive:%s:app:1", archive.OCIArchive: "oci-archive:%s:1", archive.OCIDir: "oci:%s:1",
+	} {
+		out := filepath.Join(t.TempDir(), "saved")
+		if err := archive.Save(context.Background(), st, []string{"app:1"}, out, archive.SaveOptions{Format: format}); err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command(skopeo, "--insecure-policy", "copy", fmt.Sprintf(from, out), "dir:"+filepath.Join(t.TempDir(), "copy"))
+		if msg, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%s: %v: %s", format, err, msg)
+		}
 	}
 }
 
