@@ -2,8 +2,8 @@ package graphdriver
 
 import "fmt"
 
-// MaxID is the longest layer id in bytes: it becomes a file name.
-const MaxID = 255
+// MaxID is the longest layer id in bytes: it becomes part of file names.
+const MaxID = 200
 
 // ValidateID accepts what dockerd and moby's tests use as layer ids: letters,
 // digits, '_', '.' and '-', beginning with a letter or a digit.
