@@ -48,7 +48,7 @@ unprivileged: build ## run the tests that concern it as nobody (needs root to be
 
 .PHONY: e2e
 e2e: build ## run against dockerd, skopeo and umoci (Debian: make deps)
-	$(GO) test $(GOFLAGS_TEST) -tags e2e -count=1 -timeout 30m ./e2e
+	$(GO) test $(GOFLAGS_TEST) -tags e2e -count=1 -timeout 30m ./e2e ./image/archive
 
 .PHONY: bench
 bench: build ## compare with a native baseline, moby's packages and tar (as root)
