@@ -26,7 +26,7 @@ const (
 func TestCrashing(t *testing.T) {
 	at := os.Getenv(envCrashAt)
 	if at == "" {
-		t.Skip("runs only as a child of the crash tests")
+		return
 	}
 	st := steppedStores(t, os.Getenv(envCrashRoot), func(name string) {
 		if name == at {
