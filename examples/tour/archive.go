@@ -25,8 +25,9 @@ type archive struct {
 }
 
 type blob struct {
-	open func() (io.ReadCloser, error)
-	size int64 // uncompressed
+	open func() (io.ReadCloser, error) // uncompressed
+	raw  func() (io.ReadCloser, error) // as it came
+	size int64                         // uncompressed
 }
 
 // openArchive reads all of an archive once.
@@ -113,7 +114,7 @@ func (a *archive) add(open func() (io.ReadCloser, error)) error {
 	if err != nil {
 		return err
 	}
-	a.blobs["sha256:"+hex.EncodeToString(h.Sum(nil))] = blob{open: plain, size: n}
+	a.blobs["sha256:"+hex.EncodeToString(h.Sum(nil))] = blob{open: plain, raw: open, size: n}
 	if n <= 1<<20 {
 		a.config(head.Bytes())
 	}
@@ -132,13 +133,13 @@ func (a *archive) config(b []byte) {
 	}
 }
 
-// extract writes a layer's tar to a file.
+// extract writes a layer as it came to a file.
 func (a *archive) extract(digest, path string) error {
 	b, ok := a.blobs[digest]
 	if !ok {
 		return fmt.Errorf("no layer %s", digest)
 	}
-	r, err := b.open()
+	r, err := b.raw()
 	if err != nil {
 		return err
 	}

@@ -133,8 +133,8 @@ func (t *tour) save(in *archive, format string) error {
 	return os.Remove(path)
 }
 
-// baseline extracts the same layers, uncompressed, with tar: what a person
-// would have done by hand.
+// baseline extracts the same layers, compressed as they came, with tar: what a
+// person would have done by hand.
 func (t *tour) baseline(in *archive) error {
 	for i, l := range in.order {
 		raw := filepath.Join(t.work, fmt.Sprintf("layer%d.tar", i))
@@ -164,7 +164,7 @@ func (t *tour) summary() {
 	say("  load             %s: parsed, hashed, stored through wasm, durable", round(load))
 	say("  tar -xf          %s for the same layers: neither hashed nor durable", round(t.tar))
 	if t.tar > 0 {
-		say("  ratio            %.2f (vfs copies each parent too)", load.Seconds()/t.tar.Seconds())
+		say("  ratio            %.2f (vfs gives each layer a copy of its parent, tar does not)", load.Seconds()/t.tar.Seconds())
 	}
 	say("  verify           %s", round(t.took["image verify"]))
 	say("  save             %s (OCI), %s (Docker), each byte verified", round(t.took["image save oci-archive"]), round(t.took["image save docker-archive"]))
