@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	driverswasm "github.com/bulkhead/bulkhead/drivers-wasm"
@@ -42,10 +43,10 @@ func embedded(t testing.TB, name string) []byte {
 }
 
 // build compiles a Go driver to a module.
-func build(t testing.TB, dir string) []byte {
+func build(t testing.TB, dir string, args ...string) []byte {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "driver.wasm")
-	cmd := exec.Command("go", "build", "-buildmode=c-shared", "-o", out, ".")
+	cmd := exec.Command("go", slices.Concat([]string{"build", "-buildmode=c-shared", "-o", out}, args, []string{"."})...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
 	if msg, err := cmd.CombinedOutput(); err != nil {

@@ -1,0 +1,5 @@
+//go:build !exact
+
+package main
+
+const exact = false

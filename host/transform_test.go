@@ -1,0 +1,78 @@
+package host_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/bulkhead/bulkhead/graphdriver/graphtest"
+	"github.com/bulkhead/bulkhead/host"
+	"github.com/bulkhead/bulkhead/host/engine"
+	"github.com/bulkhead/bulkhead/layer"
+)
+
+// A driver that keeps content in a form of its own is as good a store: the
+// host asks it for each file, or, where it claims to reproduce its archives
+// and was seen to, for the whole.
+func TestADriverThatKeepsArchivesStoresLayersExactly(t *testing.T) {
+	archive := graphtest.Archive(t,
+		graphtest.Dir("d"), graphtest.File("d/f", "content"), graphtest.File("./big", strings.Repeat("0123456789", 300_000)),
+		graphtest.Symlink("s", "d/f"), graphtest.File("d/empty", ""))
+	for _, tags := range []string{"", "exact"} {
+		t.Run("tags="+tags, func(t *testing.T) {
+			ctx := context.Background()
+			wasm := build(t, "testdata/rawtar", "-tags="+tags)
+			root := t.TempDir()
+			d, err := host.Open(ctx, host.Config{
+				Name: "rawtar", Home: filepath.Join(root, "rawtar"), State: filepath.Join(root, "bulkhead", "rawtar"),
+				Isolation: host.Thread, Unprivileged: unprivileged(),
+			}, host.Wasm(runtime(t), "rawtar", wasm, engine.Limits{}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer d.Close(ctx)
+			store, err := layer.Open(ctx, layer.Options{Root: root, DriverName: "rawtar", Driver: host.Complete(d)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer store.Close()
+			l, err := store.Register(ctx, bytes.NewReader(archive), "", layer.RegisterOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = os.Stat(filepath.Join(root, "image/rawtar/layerdb/sha256", strings.TrimPrefix(l.ChainID().String(), "sha256:"), "tar-split.json.gz"))
+			if kept := err == nil; kept != (tags == "") {
+				t.Errorf("tar-split kept: %v", kept)
+			}
+			if got, err := read(ctx, l); err != nil || !bytes.Equal(got, archive) {
+				t.Fatalf("%d bytes of %d come out: %v", len(got), len(archive), err)
+			}
+			kept := filepath.Join(root, "rawtar", l.CacheID(), "layer.tar")
+			b, err := os.ReadFile(kept)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b[bytes.Index(b, []byte("content"))] ^= 1
+			if err := os.WriteFile(kept, b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := read(ctx, l); !errors.Is(err, layer.ErrCorrupt) {
+				t.Errorf("after a byte was changed: %v", err)
+			}
+		})
+	}
+}
+
+func read(ctx context.Context, l layer.Layer) ([]byte, error) {
+	r, err := l.TarStream(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return io.ReadAll(r)
+}
