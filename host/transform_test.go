@@ -1,6 +1,7 @@
 package host_test
 
 import (
+	"archive/tar"
 	"bytes"
 	"context"
 	"errors"
@@ -75,4 +76,61 @@ func read(ctx context.Context, l layer.Layer) ([]byte, error) {
 	}
 	defer r.Close()
 	return io.ReadAll(r)
+}
+
+// xor reads each entry's content itself, and emits content of its own.
+func TestADriverThatTransformsContentGivesItBack(t *testing.T) {
+	ctx := context.Background()
+	big := strings.Repeat("0123456789", 300_000)
+	archive := graphtest.Archive(t,
+		graphtest.Dir("d"), graphtest.File("d/f", "content"), graphtest.File("big", big), graphtest.File("after", "x"),
+		graphtest.Symlink("s", "d/f"), graphtest.File("d/empty", ""))
+	root := t.TempDir()
+	d, err := host.Open(ctx, host.Config{
+		Name: "xor", Home: filepath.Join(root, "xor"), State: filepath.Join(root, "bulkhead", "xor"),
+		Isolation: host.Thread, Unprivileged: unprivileged(),
+	}, host.Wasm(runtime(t), "xor", build(t, "testdata/xor"), engine.Limits{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close(ctx)
+	store, err := layer.Open(ctx, layer.Options{Root: root, DriverName: "xor", Driver: host.Complete(d)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	l, err := store.Register(ctx, bytes.NewReader(archive), "", layer.RegisterOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := read(ctx, l); err != nil || !bytes.Equal(got, archive) {
+		t.Fatalf("%d bytes of %d come out: %v", len(got), len(archive), err)
+	}
+	if b, err := os.ReadFile(filepath.Join(root, "xor", l.CacheID(), "d/f")); err != nil || string(b) == "content" {
+		t.Errorf("stored as %q, %v", b, err)
+	}
+	r, err := l.TarStreamFrom(ctx, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	found := map[string]string{}
+	tr := tar.NewReader(r)
+	for {
+		h, err := tr.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(tr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found[h.Name] = string(b)
+	}
+	if found["d/f"] != "content" || found["big"] != big || found["after"] != "x" || len(found) != 6 {
+		t.Errorf("the diff holds %d entries, d/f %q, after %q", len(found), found["d/f"], found["after"])
+	}
 }
