@@ -60,7 +60,7 @@ check: build ## formatting, vet, linter, module files, generated files
 	$(GO) vet ./...
 	$(GO) vet -tags e2e ./e2e
 	cd bench && $(GO) vet ./...
-	$(WASMENV) $(GO) vet ./abi/... ./graphdriver/treediff ./drivers-wasm/vfs/... ./examples/minimal-driver
+	$(WASMENV) $(GO) build ./abi ./abi/guest ./graphdriver/treediff ./drivers-wasm/vfs/... ./examples/minimal-driver ./examples/escape-driver
 	$(GO) mod tidy -diff
 	cd bench && $(GO) mod tidy -diff
 	$(GO) mod verify
