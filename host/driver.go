@@ -100,7 +100,7 @@ func (d *Driver) openHome(ctx context.Context) error {
 	d.env = &calls.Env{
 		Home: d.home, ScratchParent: d.cfg.Scratch, Seals: calls.NewSeals(), Locks: layerlock.New(),
 		Grants: d.cfg.Grants, Unprivileged: d.cfg.Unprivileged, ReadOnly: d.cfg.ReadOnly, ReadsFiles: d.desc.Has(abi.MethodReadFile),
-		Limits: d.cfg.Limits, Log: d.log,
+		MayHold: d.notes.mayLie, Limits: d.cfg.Limits, Log: d.log,
 	}
 	return d.setup(ctx, made)
 }

@@ -2,8 +2,10 @@ package host
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/bulkhead/bulkhead/abi"
 	"github.com/bulkhead/bulkhead/graphdriver"
@@ -35,9 +37,9 @@ func (d *Driver) getter(ctx context.Context, id string, unlock func()) (graphdri
 	if err != nil {
 		return nil, err
 	}
-	base, err := d.home.Sub(p, confine.NoLinks)
+	base, err := d.sub(abi.MethodDiffGetter, id, p)
 	if err != nil {
-		return nil, fmt.Errorf("driver %s: base of layer %s: %w", d.cfg.Name, id, err)
+		return nil, err
 	}
 	return &naivediff.Files{Dir: base, Done: func() error {
 		defer unlock()
@@ -73,6 +75,19 @@ func (d *Driver) base(ctx context.Context, id string) (string, error) {
 		return "", d.broken(method, fmt.Sprintf("the base %q", p))
 	}
 	return clean, d.placed(method, id, clean)
+}
+
+// sub opens the directory that a driver named as a layer's.
+func (d *Driver) sub(m abi.Method, id, base string) (*confine.Dir, error) {
+	dir, err := d.home.Sub(base, confine.NoLinks)
+	if err == nil {
+		return dir, nil
+	}
+	kind := graphdriver.ErrInvalid
+	if errors.Is(err, os.ErrNotExist) {
+		kind = graphdriver.ErrNotFound
+	}
+	return nil, fmt.Errorf("driver %s: %s: layer %s: %w: %w", d.cfg.Name, m, id, kind, err)
 }
 
 // placed checks where a driver says that a layer lies: where its entries went

@@ -1,7 +1,6 @@
 package host
 
 import (
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,7 +20,7 @@ type notes struct {
 	readOnly bool
 
 	mu    sync.Mutex
-	bases map[string]string // which layer lies where, as far as it was told
+	bases map[string]string // which layer lies where, nil before it is asked
 }
 
 // layerNote is what the host knows of one layer.
@@ -39,12 +38,7 @@ type stamp struct {
 	Nsec uint32 `json:"nsec"`
 }
 
-func (n *notes) path(name string) string {
-	if len(name) > 200 { // a layer id may be as long as a file name by itself
-		name = fmt.Sprintf("long-%x", sha256.Sum256([]byte(name)))
-	}
-	return filepath.Join(n.dir, name+".json")
-}
+func (n *notes) path(name string) string { return filepath.Join(n.dir, name+".json") }
 
 // claim remembers that a layer's files lie at base. Two layers in one place,
 // or one within the other, would be each other's forgery.
@@ -53,9 +47,6 @@ func (n *notes) claim(id, base string) error {
 	defer n.mu.Unlock()
 	if err := n.free(id, base); err != nil {
 		return err
-	}
-	if n.bases == nil {
-		n.bases = map[string]string{}
 	}
 	n.bases[base] = id
 	return nil
@@ -69,11 +60,42 @@ func (n *notes) mayLie(id, base string) error {
 }
 
 func (n *notes) free(id, base string) error {
+	if err := n.load(); err != nil {
+		return err
+	}
 	for other, owner := range n.bases {
 		if owner != id && (other == base || strings.HasPrefix(other, base+"/") || strings.HasPrefix(base, other+"/")) {
 			return fmt.Errorf("layer %s cannot lie at %q, layer %s lies at %q: %w", id, base, owner, other, graphdriver.ErrCorrupt)
 		}
 	}
+	return nil
+}
+
+// load reads where layers lie from their notes.
+func (n *notes) load() error {
+	if n.bases != nil {
+		return nil
+	}
+	names, err := os.ReadDir(n.dir)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	bases := map[string]string{}
+	for _, e := range names {
+		name, isNote := strings.CutSuffix(e.Name(), ".json")
+		id, isLayer := strings.CutPrefix(name, "layer-")
+		if !isNote || !isLayer {
+			continue
+		}
+		note, err := n.layer(id)
+		if err != nil {
+			return err
+		}
+		if note.Base != "" {
+			bases[note.Base] = id
+		}
+	}
+	n.bases = bases
 	return nil
 }
 

@@ -102,9 +102,9 @@ func (d *Driver) checkedDir(id, p string) (string, error) {
 	if err := d.placed(abi.MethodGet, id, clean); err != nil {
 		return "", err
 	}
-	sub, err := d.home.Sub(clean, confine.NoLinks)
+	sub, err := d.sub(abi.MethodGet, id, clean)
 	if err != nil {
-		return "", fmt.Errorf("driver %s: %s: layer %s: %w", d.cfg.Name, abi.MethodGet, id, err)
+		return "", err
 	}
 	return d.abs(clean), sub.Close()
 }

@@ -300,7 +300,10 @@ func (a *applying) mayFill(b base) error {
 	if err := a.c.inPlace(b); err != nil {
 		return err
 	}
-	return a.c.maySeal(b.path, detach)
+	if err := a.c.maySeal(b.path, detach); err != nil || a.c.env.MayHold == nil {
+		return err
+	}
+	return a.c.env.MayHold(a.c.p.ID, b.path)
 }
 
 // current looks at a base again if a layer was sealed since, or the guest has

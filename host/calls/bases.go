@@ -144,10 +144,7 @@ func abiPath(p []byte) (string, error) {
 		return ".", nil
 	}
 	clean, err := confine.CleanPath(s)
-	if err != nil {
-		return "", err
-	}
-	if clean != s {
+	if err != nil || clean != s {
 		return "", fmt.Errorf("path %q is not relative and clean: %w", s, syscall.EINVAL)
 	}
 	return clean, nil

@@ -31,6 +31,8 @@ type Env struct {
 	// ReadsFiles: the driver can give the content of a file that does not
 	// lie as such beneath its base, so it may store it as it likes.
 	ReadsFiles bool
+	// MayHold, if set, refuses to let a layer's entries go to a base.
+	MayHold func(id, base string) error
 	// Limits bound each call.
 	Limits Limits
 	// Log receives the guest's lines. It may be called concurrently.
