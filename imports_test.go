@@ -32,6 +32,7 @@ var mayImport = map[string][]string{
 	"host/calls":              {"abi", "graphdriver", "graphdriver/layertar", "graphdriver/layerlock", "host/confine"},
 	"host/engine":             {"abi", "host/calls"},
 	"host/engine/native":      {"abi", "abi/guest", "host/calls", "host/engine"},
+	"host/hostile/guest":      {"abi"},
 	"host":                    {"abi", "abi/guest", "graphdriver", "graphdriver/layertar", "graphdriver/layerlock", "graphdriver/naivediff", "graphdriver/treediff", "host/..."},
 	"drivers-wasm":            {},
 	"drivers-wasm/vfs":        {"abi", "abi/guest", "graphdriver/treediff"},
