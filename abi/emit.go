@@ -19,15 +19,16 @@ type Emit struct {
 
 // AppendEmit appends a RecEmit.
 func AppendEmit(b []byte, e Emit) []byte {
-	b, at := begin(b, RecEmit, e.Flags)
-	b = put64(b, e.Base)
-	b = put16(b, e.Kind)
-	b = put16(b, uint16(len(e.Path)))
-	b = put16(b, uint16(len(e.Name)))
-	b = put16(b, 0)
-	b = append(b, e.Path...)
-	b = append(b, e.Name...)
-	return end(b, at)
+	b, r := extend(b, RecEmit, e.Flags, 16+len(e.Path)+len(e.Name))
+	f := r[:24]
+	set64(f, 8, e.Base)
+	set16(f, 16, e.Kind)
+	set16(f, 18, uint16(len(e.Path)))
+	set16(f, 20, uint16(len(e.Name)))
+	set16(f, 22, 0)
+	copy(r[24:], e.Path)
+	copy(r[24+len(e.Path):], e.Name)
+	return b
 }
 
 // ParseEmit reads a RecEmit.
@@ -62,12 +63,13 @@ type Change struct {
 
 // AppendChange appends a RecChange.
 func AppendChange(b []byte, c Change) []byte {
-	b, at := begin(b, RecChange, 0)
-	b = put16(b, c.Kind)
-	b = put16(b, uint16(len(c.Path)))
-	b = put32(b, 0)
-	b = append(b, c.Path...)
-	return end(b, at)
+	b, r := extend(b, RecChange, 0, 8+len(c.Path))
+	f := r[:16]
+	set16(f, 8, c.Kind)
+	set16(f, 10, uint16(len(c.Path)))
+	set32(f, 12, 0)
+	copy(r[16:], c.Path)
+	return b
 }
 
 // ParseChange reads a RecChange.

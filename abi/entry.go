@@ -34,23 +34,24 @@ type Entry struct {
 
 // AppendEntry appends a RecEntry.
 func AppendEntry(b []byte, e *Entry) []byte {
-	b, at := begin(b, RecEntry, e.Flags)
-	b = put64(b, e.Index)
-	b = put64(b, e.Size)
-	b = put64(b, uint64(e.MtimeSec))
-	b = put32(b, e.MtimeNsec)
-	b = put32(b, e.Mode)
-	b = put32(b, e.UID)
-	b = put32(b, e.GID)
-	b = put32(b, e.Major)
-	b = put32(b, e.Minor)
-	b = put16(b, e.Kind)
-	b = put16(b, e.Attrs)
-	b = put16(b, uint16(len(e.Path)))
-	b = put16(b, uint16(len(e.Link)))
-	b = append(b, e.Path...)
-	b = append(b, e.Link...)
-	return end(b, at)
+	b, r := extend(b, RecEntry, e.Flags, 56+len(e.Path)+len(e.Link))
+	f := r[:64]
+	set64(f, 8, e.Index)
+	set64(f, 16, e.Size)
+	set64(f, 24, uint64(e.MtimeSec))
+	set32(f, 32, e.MtimeNsec)
+	set32(f, 36, e.Mode)
+	set32(f, 40, e.UID)
+	set32(f, 44, e.GID)
+	set32(f, 48, e.Major)
+	set32(f, 52, e.Minor)
+	set16(f, 56, e.Kind)
+	set16(f, 58, e.Attrs)
+	set16(f, 60, uint16(len(e.Path)))
+	set16(f, 62, uint16(len(e.Link)))
+	copy(r[64:], e.Path)
+	copy(r[64+len(e.Path):], e.Link)
+	return b
 }
 
 // ParseEntry reads a RecEntry. Path and Link alias the record.
@@ -137,14 +138,15 @@ type Action struct {
 
 // AppendAction appends a RecAction.
 func AppendAction(b []byte, a Action) []byte {
-	b, at := begin(b, RecAction, 0)
-	b = put16(b, a.Act)
-	b = put16(b, uint16(len(a.Path)))
-	b = put32(b, a.Count)
-	b = put64(b, a.First)
-	b = put64(b, a.Base)
-	b = append(b, a.Path...)
-	return end(b, at)
+	b, r := extend(b, RecAction, 0, 24+len(a.Path))
+	f := r[:32]
+	set16(f, 8, a.Act)
+	set16(f, 10, uint16(len(a.Path)))
+	set32(f, 12, a.Count)
+	set64(f, 16, a.First)
+	set64(f, 24, a.Base)
+	copy(r[32:], a.Path)
+	return b
 }
 
 // ParseAction reads a RecAction.

@@ -17,14 +17,15 @@ type List struct {
 
 // AppendList appends a RecList.
 func AppendList(b []byte, l List) []byte {
-	b, at := begin(b, RecList, l.Flags)
-	b = put64(b, l.Tag)
-	b = put64(b, l.Base)
-	b = put16(b, uint16(len(l.Path)))
-	b = put16(b, 0)
-	b = put32(b, 0)
-	b = append(b, l.Path...)
-	return end(b, at)
+	b, r := extend(b, RecList, l.Flags, 24+len(l.Path))
+	f := r[:32]
+	set64(f, 8, l.Tag)
+	set64(f, 16, l.Base)
+	set16(f, 24, uint16(len(l.Path)))
+	set16(f, 26, 0)
+	set32(f, 28, 0)
+	copy(r[32:], l.Path)
+	return b
 }
 
 // ParseList reads a RecList.
@@ -50,11 +51,12 @@ type DirMark struct {
 
 // AppendDirMark appends a RecDirBegin or RecDirEnd.
 func AppendDirMark(b []byte, kind uint16, m DirMark) []byte {
-	b, at := begin(b, kind, 0)
-	b = put64(b, m.Tag)
-	b = put32(b, uint32(m.Code))
-	b = put32(b, 0)
-	return end(b, at)
+	b, r := extend(b, kind, 0, 16)
+	f := r[:24]
+	set64(f, 8, m.Tag)
+	set32(f, 16, uint32(m.Code))
+	set32(f, 20, 0)
+	return b
 }
 
 // ParseDirMark reads a RecDirBegin or RecDirEnd.
@@ -100,24 +102,25 @@ func NameSize(n int) int { return (88 + n + 7) &^ 7 }
 
 // AppendName appends a RecName.
 func AppendName(b []byte, n *Name) []byte {
-	b, at := begin(b, RecName, 0)
-	b = put64(b, n.Ino)
-	b = put64(b, n.Size)
-	b = put64(b, uint64(n.MtimeSec))
-	b = put64(b, uint64(n.CtimeSec))
-	b = put32(b, n.MtimeNsec)
-	b = put32(b, n.CtimeNsec)
-	b = put32(b, n.Mode)
-	b = put32(b, n.UID)
-	b = put32(b, n.GID)
-	b = put32(b, n.Nlink)
-	b = put64(b, n.Rdev)
-	b = put64(b, n.Attrs)
-	b = put16(b, uint16(len(n.Name)))
-	b = put16(b, 0)
-	b = put32(b, 0)
-	b = append(b, n.Name...)
-	return end(b, at)
+	b, r := extend(b, RecName, 0, 80+len(n.Name))
+	f := r[:88]
+	set64(f, 8, n.Ino)
+	set64(f, 16, n.Size)
+	set64(f, 24, uint64(n.MtimeSec))
+	set64(f, 32, uint64(n.CtimeSec))
+	set32(f, 40, n.MtimeNsec)
+	set32(f, 44, n.CtimeNsec)
+	set32(f, 48, n.Mode)
+	set32(f, 52, n.UID)
+	set32(f, 56, n.GID)
+	set32(f, 60, n.Nlink)
+	set64(f, 64, n.Rdev)
+	set64(f, 72, n.Attrs)
+	set16(f, 80, uint16(len(n.Name)))
+	set16(f, 82, 0)
+	set32(f, 84, 0)
+	copy(r[88:], n.Name)
+	return b
 }
 
 // ParseName reads a RecName. Name aliases the record.
@@ -136,6 +139,33 @@ func ParseName(r Record) (n Name, ok bool) {
 	}, ok
 }
 
+// NextName reads the first record of buf into n, if it is a whole RecName, and
+// returns its size; else 0, and Next tells what it is. It is Next and ParseName
+// for what a listing is full of.
+func NextName(buf []byte, n *Name) int {
+	const fixed = 88
+	if len(buf) < fixed {
+		return 0
+	}
+	r := buf[:fixed]
+	h := u64(r, 0)
+	size := h >> 32
+	if uint16(h) != RecName || size < fixed || size%8 != 0 || size > MaxRecord || size > uint64(len(buf)) {
+		return 0
+	}
+	end := fixed + int(u16(r, 80))
+	if end > int(size) {
+		return 0
+	}
+	n.Ino, n.Size = u64(r, 8), u64(r, 16)
+	n.MtimeSec, n.CtimeSec = int64(u64(r, 24)), int64(u64(r, 32))
+	n.MtimeNsec, n.CtimeNsec = u32(r, 40), u32(r, 44)
+	n.Mode, n.UID, n.GID, n.Nlink = u32(r, 48), u32(r, 52), u32(r, 56), u32(r, 60)
+	n.Rdev, n.Attrs = u64(r, 64), u64(r, 72)
+	n.Name = buf[fixed:end]
+	return int(size)
+}
+
 // Pair asks files_equal to compare two regular files.
 //
 //	0  header: kind RecPair
@@ -152,15 +182,16 @@ type Pair struct {
 
 // AppendPair appends a RecPair.
 func AppendPair(b []byte, p Pair) []byte {
-	b, at := begin(b, RecPair, 0)
-	b = put64(b, p.BaseA)
-	b = put64(b, p.BaseB)
-	b = put16(b, uint16(len(p.PathA)))
-	b = put16(b, uint16(len(p.PathB)))
-	b = put32(b, 0)
-	b = append(b, p.PathA...)
-	b = append(b, p.PathB...)
-	return end(b, at)
+	b, r := extend(b, RecPair, 0, 24+len(p.PathA)+len(p.PathB))
+	f := r[:32]
+	set64(f, 8, p.BaseA)
+	set64(f, 16, p.BaseB)
+	set16(f, 24, uint16(len(p.PathA)))
+	set16(f, 26, uint16(len(p.PathB)))
+	set32(f, 28, 0)
+	copy(r[32:], p.PathA)
+	copy(r[32+len(p.PathA):], p.PathB)
+	return b
 }
 
 // ParsePair reads a RecPair.

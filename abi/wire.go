@@ -1,6 +1,9 @@
 package abi
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"slices"
+)
 
 // Every record begins with the same eight bytes and is padded with zeros to a
 // multiple of eight. All integers are little-endian.
@@ -61,6 +64,24 @@ func u64(b []byte, at int) uint64 { return binary.LittleEndian.Uint64(b[at:]) }
 func put16(b []byte, v uint16) []byte { return binary.LittleEndian.AppendUint16(b, v) }
 func put32(b []byte, v uint32) []byte { return binary.LittleEndian.AppendUint32(b, v) }
 func put64(b []byte, v uint64) []byte { return binary.LittleEndian.AppendUint64(b, v) }
+
+// extend appends a record with n bytes after its header, to be filled in, and
+// returns it as rec too. What is sent by the ten thousand is written at fixed
+// places in it: a guest under a deadline pays for every branch that is taken,
+// and appending piece by piece takes one or two for each piece.
+func extend(b []byte, kind, flags uint16, n int) (all, rec []byte) {
+	size := (HeaderSize + n + 7) &^ 7
+	at := len(b)
+	b = slices.Grow(b, size)[:at+size]
+	rec = b[at:]
+	binary.LittleEndian.PutUint64(rec[size-8:], 0) // what is padding lies in there
+	binary.LittleEndian.PutUint64(rec, uint64(kind)|uint64(flags)<<16|uint64(size)<<32)
+	return b, rec
+}
+
+func set16(b []byte, at int, v uint16) { binary.LittleEndian.PutUint16(b[at:], v) }
+func set32(b []byte, at int, v uint32) { binary.LittleEndian.PutUint32(b[at:], v) }
+func set64(b []byte, at int, v uint64) { binary.LittleEndian.PutUint64(b[at:], v) }
 
 // span cuts body[at:at+n], or reports that it does not lie within.
 func span(body []byte, at, n int) ([]byte, bool) {

@@ -55,6 +55,13 @@ func (l *Listing) Run(v Visitor) error {
 			return nil
 		}
 		for b := in.in[:n]; len(b) > 0; {
+			if size := abi.NextName(b, &name); size > 0 {
+				b = b[size:]
+				if err := v.Name(tag, &name); err != nil {
+					return err
+				}
+				continue
+			}
 			rec, rest, ok, code := abi.Next(b)
 			if !ok {
 				return code
@@ -63,9 +70,7 @@ func (l *Listing) Run(v Visitor) error {
 			var err error
 			switch rec.Kind {
 			case abi.RecName:
-				if name, ok = abi.ParseName(rec); ok {
-					err = v.Name(tag, &name)
-				}
+				ok = false // NextName would have taken a sound one
 			case abi.RecDirBegin, abi.RecDirEnd:
 				var m abi.DirMark
 				m, ok = abi.ParseDirMark(rec)

@@ -98,6 +98,11 @@ type comparison struct {
 	names []byte
 	at    int
 	open  int // index in dirs of the directory being merged, -1 for none
+	// asked counts the answers that have begun; keeping says that the last of
+	// them is the old tree's.
+	asked   int
+	keeping bool
+	change  Change // the one being emitted
 
 	path    []byte
 	pending []pair
@@ -122,32 +127,11 @@ func (c *comparison) level(from, to int) error {
 		c.asks = append(c.asks, Dir{New, c.dirs[i].path})
 		c.index = append(c.index, i)
 	}
-	c.open = -1
-	asked := 0
-	begin := func(upTo int) error {
-		for ; asked <= upTo; asked++ {
-			if err := c.begin(asked); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	err := c.src.List(c.asks, func(i int, n *Node) error {
-		if i >= asked {
-			if err := begin(i); err != nil {
-				return err
-			}
-		}
-		if c.asks[i].Side == Old {
-			c.keep(n)
-			return nil
-		}
-		return c.merge(n)
-	})
-	if err != nil {
+	c.open, c.asked = -1, 0
+	if err := c.src.List(c.asks, c.name); err != nil {
 		return err
 	}
-	if err := begin(len(c.asks) - 1); err != nil {
+	if err := c.begin(len(c.asks) - 1); err != nil {
 		return err
 	}
 	if err := c.finish(); err != nil {
@@ -156,17 +140,35 @@ func (c *comparison) level(from, to int) error {
 	return c.contents()
 }
 
-// begin starts the answer to asks[i], which may have no names.
-func (c *comparison) begin(i int) error {
-	d := c.index[i]
-	if c.open == d {
-		return nil // the new listing follows the old one
+// name takes one name of the answer to asks[i].
+func (c *comparison) name(i int, n *Node) error {
+	if i >= c.asked {
+		if err := c.begin(i); err != nil {
+			return err
+		}
 	}
-	if err := c.finish(); err != nil {
-		return err
+	if c.keeping {
+		c.keep(n)
+		return nil
 	}
-	c.open = d
-	c.old, c.names, c.at = c.old[:0], c.names[:0], 0
+	return c.merge(n)
+}
+
+// begin starts the answers to asks up to upTo, all but the last of which have
+// no names.
+func (c *comparison) begin(upTo int) error {
+	for ; c.asked <= upTo; c.asked++ {
+		c.keeping = c.asks[c.asked].Side == Old
+		d := c.index[c.asked]
+		if c.open == d {
+			continue // the new listing follows the old one
+		}
+		if err := c.finish(); err != nil {
+			return err
+		}
+		c.open = d
+		c.old, c.names, c.at = c.old[:0], c.names[:0], 0
+	}
 	return nil
 }
 
@@ -195,17 +197,24 @@ func (c *comparison) keep(n *Node) {
 
 // merge takes one new name in order.
 func (c *comparison) merge(n *Node) error {
-	for c.at < len(c.old) && string(c.old[c.at].Name) < string(n.Name) {
+	var old *Node
+	for ; c.at < len(c.old); c.at++ {
+		order := compareNames(c.old[c.at].Name, n.Name)
+		if order > 0 {
+			break
+		}
+		if order == 0 {
+			old = &c.old[c.at]
+			c.at++
+			break
+		}
 		if err := c.deleted(&c.old[c.at]); err != nil {
 			return err
 		}
-		c.at++
 	}
-	if c.at == len(c.old) || string(c.old[c.at].Name) != string(n.Name) {
+	if old == nil {
 		return c.added(n)
 	}
-	old := &c.old[c.at]
-	c.at++
 	v := judge(old, n, c.opts.Created)
 	if v == askContent {
 		at := len(c.paths)
@@ -221,18 +230,18 @@ func (c *comparison) merge(n *Node) error {
 	if v == same {
 		return nil
 	}
-	return c.report(c.open, &Change{Kind: Modified, Path: c.join(n.Name), New: n, Old: old}, n.IsDir())
+	return c.report(c.open, Change{Kind: Modified, Path: c.join(n.Name), New: n, Old: old}, n.IsDir())
 }
 
 func (c *comparison) added(n *Node) error {
 	if n.IsDir() {
 		c.push(n, nil)
 	}
-	return c.report(c.open, &Change{Kind: Added, Path: c.join(n.Name), New: n}, n.IsDir())
+	return c.report(c.open, Change{Kind: Added, Path: c.join(n.Name), New: n}, n.IsDir())
 }
 
 func (c *comparison) deleted(n *Node) error {
-	return c.report(c.open, &Change{Kind: Deleted, Path: c.join(n.Name), Old: n}, false)
+	return c.report(c.open, Change{Kind: Deleted, Path: c.join(n.Name), Old: n}, false)
 }
 
 // push queues a directory of the new tree.
@@ -249,14 +258,17 @@ func (c *comparison) push(n, old *Node) {
 
 // report emits a change within dirs[in], after the directories above it.
 // last says that the change is the directory pushed last.
-func (c *comparison) report(in int, ch *Change, last bool) error {
-	if err := c.reportDir(in); err != nil {
-		return err
+func (c *comparison) report(in int, ch Change, last bool) error {
+	if !c.dirs[in].reported {
+		if err := c.reportDir(in); err != nil {
+			return err
+		}
 	}
 	if last {
 		c.dirs[len(c.dirs)-1].reported = true
 	}
-	return c.emit(ch)
+	c.change = ch // one for all: emit gives it back
+	return c.emit(&c.change)
 }
 
 func (c *comparison) reportDir(i int) error {
@@ -300,7 +312,7 @@ func (c *comparison) contents() error {
 		if equal[i] {
 			continue
 		}
-		if err := c.report(p.dir, &Change{Kind: Modified, Path: paths[i], New: &p.new, Old: &p.old}, false); err != nil {
+		if err := c.report(p.dir, Change{Kind: Modified, Path: paths[i], New: &p.new, Old: &p.old}, false); err != nil {
 			return err
 		}
 	}
