@@ -1,0 +1,96 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	archive "github.com/moby/go-archive"
+
+	"github.com/bulkhead/bulkhead/graphdriver"
+	"github.com/bulkhead/bulkhead/host"
+)
+
+// applying measures ApplyDiff: an archive on disk becomes a tree.
+func applying(d *drivers, in *input) measurement {
+	through := func(compile host.Compile) func(context.Context, string, *meter) error {
+		return func(ctx context.Context, root string, m *meter) error {
+			return d.with(ctx, root, compile, func(drv *host.Completed) error {
+				if err := drv.Create(ctx, "layer", "", graphdriver.CreateOptions{}); err != nil {
+					return err
+				}
+				return m.time(func() error { return applyTo(ctx, drv, "layer", in.path) })
+			})
+		}
+	}
+	return measurement{
+		name: "apply-" + in.name, about: "ApplyDiff of " + in.String(),
+		variants: []variant{
+			{name: nativeName, run: through(d.native())},
+			{name: wasmName, run: through(d.wasm())},
+			{name: cName, skip: d.noC, run: through(d.inC())},
+			{name: mobyName, run: func(_ context.Context, root string, m *meter) error { return mobyApply(root, in, m) }},
+			{name: tarName, run: func(ctx context.Context, root string, m *meter) error {
+				return m.time(func() error { return untar(ctx, root, in.path) })
+			}},
+		},
+		goals: []goal{
+			{of: wasmName, to: nativeName, wall: 1.10},
+			{of: cName, to: nativeName, wall: 1.05},
+			{of: wasmName, to: mobyName, cpu: 0.35},
+		},
+	}
+}
+
+const (
+	nativeName = "vfs, native"
+	wasmName   = "vfs, wasm"
+	cName      = "a driver in C, wasm"
+	mobyName   = "moby go-archive"
+	tarName    = "tar -xf"
+)
+
+// mobyApply is what moby's drivers do with a layer.
+func mobyApply(root string, in *input, m *meter) error {
+	dest := filepath.Join(root, "layer")
+	if err := os.Mkdir(dest, 0o755); err != nil {
+		return err
+	}
+	f, err := os.Open(in.path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return m.time(func() error {
+		_, err := archive.UnpackLayer(dest, bufio.NewReaderSize(f, 256<<10), &archive.TarOptions{NoLchown: os.Geteuid() != 0})
+		return err
+	})
+}
+
+func untar(ctx context.Context, root, path string) error {
+	dest := filepath.Join(root, "layer")
+	if err := os.Mkdir(dest, 0o755); err != nil {
+		return err
+	}
+	args := []string{"-x", "-f", path, "-C", dest, "--numeric-owner"}
+	if os.Geteuid() != 0 {
+		args = append(args, "--exclude=dev/*")
+	}
+	out, err := exec.CommandContext(ctx, "tar", args...).CombinedOutput()
+	if err != nil {
+		return &toolError{"tar", out, err}
+	}
+	return nil
+}
+
+// toolError is a program that failed, with what it said.
+type toolError struct {
+	name string
+	said []byte
+	err  error
+}
+
+func (e *toolError) Error() string { return e.name + ": " + e.err.Error() + ": " + string(e.said) }
+func (e *toolError) Unwrap() error { return e.err }

@@ -1,0 +1,154 @@
+// Command bench measures the drivers that run in wasm against the same code
+// without it, against moby's packages and against tar. See README.md.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+)
+
+type options struct {
+	Dir, Image, Bin string
+	Rounds          int
+	JSON            bool
+	Variants        string
+	Profile         string
+	Names           []string
+}
+
+func main() {
+	var o options
+	flag.StringVar(&o.Dir, "dir", os.TempDir(), "where file systems are made")
+	flag.StringVar(&o.Image, "image", filepath.Join("..", "..", "shared", "images", "debian-slim.oci.tar"), "OCI archive whose first layer is the root filesystem")
+	flag.StringVar(&o.Bin, "bin", filepath.Join("..", "bin", "bulkhead"), "the program, for whole loads")
+	flag.IntVar(&o.Rounds, "rounds", 5, "runs of each variant")
+	flag.BoolVar(&o.JSON, "json", false, "print figures as JSON")
+	flag.StringVar(&o.Variants, "variants", "", "regular expression: only these variants")
+	flag.StringVar(&o.Profile, "cpuprofile", "", "write a CPU profile of each run to this file, with the measurement and a number added")
+	flag.Usage = func() {
+		fmt.Fprintf(flag.CommandLine.Output(), "usage: go run . [flags] [name...]\nnames: {apply,diff,changes,load}-{rootfs,small}, or a part of them\n")
+		flag.PrintDefaults()
+	}
+	flag.Parse()
+	o.Names = flag.Args()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	var err error
+	if j, ok := os.LookupEnv(jobEnv); ok {
+		err = serve(ctx, j)
+	} else {
+		err = run(ctx, o)
+	}
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, o options) (err error) {
+	only, err := regexp.Compile(o.Variants)
+	if err != nil {
+		return err
+	}
+	if o.Rounds < 1 {
+		return errors.New("-rounds must be at least 1")
+	}
+	tmp, err := os.MkdirTemp(o.Dir, "bulkhead-bench-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(tmp)) }()
+	d, err := newDrivers(ctx, tmp)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.rt.Close(context.WithoutCancel(ctx))) }()
+	fs, err := probe(ctx, o.Dir)
+	if err != nil {
+		return err
+	}
+	all, err := wanted(d, o, tmp)
+	if err != nil {
+		return err
+	}
+	if !o.JSON {
+		fmt.Printf("%s on %d CPUs, %s; each run on a fresh %s; %d rounds\n", runtime.Version(), runtime.NumCPU(), kernel(), fs.kind, o.Rounds)
+		if fs.why != "" {
+			fmt.Println(fs.why)
+		}
+	}
+	r := &runner{fs: fs, rounds: o.Rounds, only: only, profile: o.Profile, log: os.Stderr}
+	r.child = func(ctx context.Context, j job) (cost, error) {
+		j.Options, j.Temp = o, tmp
+		return start(ctx, j)
+	}
+	var results []*result
+	for _, ms := range all {
+		res, err := r.measure(ctx, &ms)
+		if err != nil {
+			return err
+		}
+		results = append(results, res)
+		if !o.JSON {
+			if err := res.print(os.Stdout); err != nil {
+				return err
+			}
+		}
+	}
+	if o.JSON {
+		enc := json.NewEncoder(os.Stdout)
+		enc.SetIndent("", "  ")
+		return enc.Encode(map[string]any{"fileSystem": fs.kind, "go": runtime.Version(), "kernel": kernel(), "cpus": runtime.NumCPU(), "measurements": results})
+	}
+	return nil
+}
+
+// measurements are all there are, over these inputs.
+func measurements(d *drivers, ins []*input, bin string) []measurement {
+	var out []measurement
+	for _, in := range ins {
+		out = append(out, applying(d, in), changing(d, in), diffing(d, in), loading(d, in, bin))
+	}
+	return out
+}
+
+// wanted are the measurements that were asked for, with the inputs they need.
+func wanted(d *drivers, o options, tmp string) ([]measurement, error) {
+	asked := func(ms measurement) bool {
+		return len(o.Names) == 0 || slices.ContainsFunc(o.Names, func(n string) bool { return strings.Contains(ms.name, n) })
+	}
+	var needed []*input
+	for _, in := range inputs(tmp) {
+		if !slices.ContainsFunc(measurements(d, []*input{in}, o.Bin), asked) {
+			continue
+		}
+		if err := in.create(o.Image); err != nil {
+			return nil, err
+		}
+		needed = append(needed, in)
+	}
+	out := slices.DeleteFunc(measurements(d, needed, o.Bin), func(ms measurement) bool { return !asked(ms) })
+	if len(out) == 0 {
+		return nil, fmt.Errorf("nothing is called %s", strings.Join(o.Names, " or "))
+	}
+	return out, nil
+}
+
+func kernel() string {
+	b, err := os.ReadFile("/proc/sys/kernel/osrelease")
+	if err != nil {
+		return "an unknown kernel"
+	}
+	return "Linux " + strings.TrimSpace(string(b))
+}

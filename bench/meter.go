@@ -1,0 +1,57 @@
+package main
+
+import (
+	"runtime"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// cost is what one run took.
+type cost struct {
+	Wall, CPU time.Duration
+	// Crossings of the wasm border, -1 where there is none.
+	Crossings int64
+}
+
+// meter measures the part of a run that counts.
+type meter struct {
+	cost    cost
+	tap     *tap                       // counts crossings
+	profile func(f func() error) error // around the measured part; or nil
+}
+
+// time runs f. CPU is user and system time of this process and of children
+// that have ended, so what the kernel does later on its own is not in it.
+func (m *meter) time(f func() error) error {
+	runtime.GC() // what others left is not this run's
+	m.tap.reset()
+	before, start := cpu(), time.Now()
+	work := f
+	if m.profile != nil {
+		work = func() error { return m.profile(f) }
+	}
+	err := work()
+	m.cost = cost{Wall: time.Since(start), CPU: cpu() - before, Crossings: m.tap.crossings()}
+	return err
+}
+
+// again is time for what can be done twice: the first time is for whatever is
+// read, compiled or allocated once.
+func (m *meter) again(f func() error) error {
+	if err := f(); err != nil {
+		return err
+	}
+	return m.time(f)
+}
+
+func cpu() time.Duration {
+	var sum time.Duration
+	for _, who := range []int{unix.RUSAGE_SELF, unix.RUSAGE_CHILDREN} {
+		var u unix.Rusage
+		if unix.Getrusage(who, &u) == nil {
+			sum += time.Duration(u.Utime.Nano() + u.Stime.Nano())
+		}
+	}
+	return sum
+}
