@@ -275,26 +275,35 @@ func (a *Applier) opaque(ctx context.Context, p string, mtime Time) error {
 		return err
 	}
 	defer unix.Close(fd)
-	err = a.keepMade(ctx, fd, h.ino)
+	err = a.keepMade(ctx, fd, h.ino, 0)
 	a.forgetAll()
 	return err
 }
 
 // keepMade removes all names of an open directory that the archive did not
-// bring, at any depth.
-func (a *Applier) keepMade(ctx context.Context, fd int, ino uint64) error {
+// bring, at any depth. A directory that leads to what it brought stays.
+func (a *Applier) keepMade(ctx context.Context, fd int, ino uint64, depth int) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if depth > maxDepth {
+		return unix.ENAMETOOLONG
+	}
 	names, err := readNames(fd)
 	if err != nil {
 		return err
 	}
 	for _, n := range names {
-		if a.made[a.key(ino, n.name)] == 0 {
-			if err := removeName(ctx, fd, ino, n.name, a.mayRemove); err != nil && !errors.Is(err, unix.ENOENT) {
+		made := a.made[a.key(ino, n.name)] != 0
+		if !made {
+			err := unix.Unlinkat(fd, n.name, 0)
+			if err != nil && !errors.Is(err, unix.EISDIR) && !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.ENOENT) {
 				return err
 			}
-			continue
-		}
-		if n.typ != unix.DT_DIR {
+			if !errors.Is(err, unix.EISDIR) && !errors.Is(err, unix.EPERM) {
+				continue
+			}
+		} else if n.typ != unix.DT_DIR {
 			continue
 		}
 		sub, err := openOwnDirAt(fd, n.name)
@@ -303,9 +312,14 @@ func (a *Applier) keepMade(ctx context.Context, fd int, ino uint64) error {
 		}
 		st, err := statFd(sub)
 		if err == nil {
-			err = a.keepMade(ctx, sub, st.Ino)
+			err = a.keepMade(ctx, sub, st.Ino, depth+1)
 		}
 		unix.Close(sub)
+		if err == nil && !made {
+			if err = unix.Unlinkat(fd, n.name, unix.AT_REMOVEDIR); errors.Is(err, unix.ENOTEMPTY) {
+				err = nil
+			}
+		}
 		if err != nil {
 			return err
 		}
