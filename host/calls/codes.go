@@ -62,8 +62,10 @@ func codeOf(err error) abi.Code {
 			return c
 		}
 	}
-	for c, e := range codeErrors {
-		if errors.Is(err, e) {
+	// In the list's order: an error may be of two kinds, and two codes stand
+	// for one.
+	for c := abi.NotFound; c.Known(); c-- {
+		if e := codeErrors[c]; errors.Is(err, e) {
 			return c
 		}
 	}

@@ -16,6 +16,8 @@ const (
 	listAhead = 32
 	// listWalkers is how many are listed at a time.
 	listWalkers = 2
+	// listEnough is how many bytes are worth a crossing: a hundred names.
+	listEnough = 16 << 10
 )
 
 // lister answers readdir_plus: directories are listed ahead by walkers and
@@ -44,6 +46,15 @@ type listing struct {
 	names []confine.Name
 	err   error
 	done  chan struct{}
+}
+
+func (w *listing) ended() bool {
+	select {
+	case <-w.done:
+		return true
+	default:
+		return false
+	}
 }
 
 // ReaddirPlus implements Imports.
@@ -146,6 +157,9 @@ func (l *lister) fill(buf []byte) int {
 	for len(l.queue) > 0 {
 		l.ahead()
 		head := &l.queue[0]
+		if !head.work.ended() && len(out) >= listEnough {
+			return len(out) // the guest works on these while walkers go on
+		}
 		<-head.work.done
 		l.record(head)
 		if len(out)+len(l.rec) > len(buf) {
