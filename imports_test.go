@@ -25,7 +25,7 @@ var mayImport = map[string][]string{
 	"graphdriver":             {"graphdriver/layertar"},
 	"graphdriver/layertar":    {},
 	"graphdriver/layerlock":   {},
-	"graphdriver/treediff":    {},
+	"graphdriver/treediff":    {"abi"},
 	"graphdriver/naivediff":   {"graphdriver", "graphdriver/layertar", "graphdriver/layerlock", "graphdriver/treediff", "host/confine"},
 	"graphdriver/graphtest":   {"graphdriver", "graphdriver/layertar"},
 	"host/confine":            {"graphdriver/layertar"},

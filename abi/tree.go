@@ -100,6 +100,20 @@ type Name struct {
 // NameSize is the size of the RecName for a name of n bytes.
 func NameSize(n int) int { return (88 + n + 7) &^ 7 }
 
+// File types, as st_mode has them.
+const (
+	ModeType = 0o170000
+	ModeDir  = 0o040000
+	ModeFile = 0o100000
+	ModeLink = 0o120000
+)
+
+// IsDir reports whether the name is a directory's.
+func (n *Name) IsDir() bool { return n.Mode&ModeType == ModeDir }
+
+// IsFile reports whether the name is a regular file's.
+func (n *Name) IsFile() bool { return n.Mode&ModeType == ModeFile }
+
 // AppendName appends a RecName.
 func AppendName(b []byte, n *Name) []byte {
 	b, r := extend(b, RecName, 0, 80+len(n.Name))
@@ -139,31 +153,32 @@ func ParseName(r Record) (n Name, ok bool) {
 	}, ok
 }
 
-// NextName reads the first record of buf into n, if it is a whole RecName, and
-// returns its size; else 0, and Next tells what it is. It is Next and ParseName
-// for what a listing is full of.
-func NextName(buf []byte, n *Name) int {
+// Names reads as many records from the beginning of buf as are whole RecNames
+// and find room, and returns how many and their size; 0 where the first is
+// none of them, and Next tells what it is. It is Next and ParseName for what a
+// listing is full of, in one loop.
+func Names(buf []byte, into []Name) (n, size int) {
 	const fixed = 88
-	if len(buf) < fixed {
-		return 0
+	rest := buf
+	for n < len(into) && len(rest) >= fixed {
+		r := rest[:fixed]
+		h := u64(r, 0)
+		size := h >> 32
+		end := fixed + uint64(u16(r, 80))
+		if uint16(h) != RecName || size%8 != 0 || size > MaxRecord || size < end || size > uint64(len(rest)) {
+			break
+		}
+		to := &into[n]
+		to.Ino, to.Size = u64(r, 8), u64(r, 16)
+		to.MtimeSec, to.CtimeSec = int64(u64(r, 24)), int64(u64(r, 32))
+		to.MtimeNsec, to.CtimeNsec = u32(r, 40), u32(r, 44)
+		to.Mode, to.UID, to.GID, to.Nlink = u32(r, 48), u32(r, 52), u32(r, 56), u32(r, 60)
+		to.Rdev, to.Attrs = u64(r, 64), u64(r, 72)
+		to.Name = rest[fixed:end]
+		rest = rest[size:]
+		n++
 	}
-	r := buf[:fixed]
-	h := u64(r, 0)
-	size := h >> 32
-	if uint16(h) != RecName || size < fixed || size%8 != 0 || size > MaxRecord || size > uint64(len(buf)) {
-		return 0
-	}
-	end := fixed + int(u16(r, 80))
-	if end > int(size) {
-		return 0
-	}
-	n.Ino, n.Size = u64(r, 8), u64(r, 16)
-	n.MtimeSec, n.CtimeSec = int64(u64(r, 24)), int64(u64(r, 32))
-	n.MtimeNsec, n.CtimeNsec = u32(r, 40), u32(r, 44)
-	n.Mode, n.UID, n.GID, n.Nlink = u32(r, 48), u32(r, 52), u32(r, 56), u32(r, 60)
-	n.Rdev, n.Attrs = u64(r, 64), u64(r, 72)
-	n.Name = buf[fixed:end]
-	return int(size)
+	return n, len(buf) - len(rest)
 }
 
 // Pair asks files_equal to compare two regular files.

@@ -170,6 +170,18 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 		NextAttr(b)
+		var names [3]Name
+		n, size := Names(b, names[:])
+		for i, rest := 0, b; i < n; i++ {
+			rec, next, ok, _ := Next(rest)
+			want, isName := ParseName(rec)
+			if !ok || !isName || fmt.Sprint(want) != fmt.Sprint(names[i]) {
+				t.Fatalf("%v, want %v", names[i], want)
+			}
+			if rest = next; i == n-1 && len(b)-len(rest) != size {
+				t.Fatalf("%d bytes, want %d", size, len(b)-len(rest))
+			}
+		}
 		for rest := b; ; {
 			rec, next, ok, _ := Next(rest)
 			if !ok {

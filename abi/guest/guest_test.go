@@ -281,8 +281,10 @@ func (v *visit) Begin(tag uint64, code abi.Code) error {
 	v.out = append(v.out, fmt.Sprintf("<%d %d", tag, code))
 	return nil
 }
-func (v *visit) Name(tag uint64, n *abi.Name) error {
-	v.out = append(v.out, fmt.Sprintf("%d/%s", tag, n.Name))
+func (v *visit) Names(tag uint64, names []abi.Name) error {
+	for _, n := range names {
+		v.out = append(v.out, fmt.Sprintf("%d/%s", tag, n.Name))
+	}
 	return nil
 }
 func (v *visit) End(tag uint64, code abi.Code) error {

@@ -14,7 +14,16 @@ type Instance struct {
 	in     []byte // from the host: entries, listings
 	out    []byte // to the host: decisions, emits
 	req    []byte // to the host: requests that are answered into in
+	names  []abi.Name
 	call   Call
+}
+
+// listed is where a listing's names are parsed into, many at a time.
+func (in *Instance) listed() []abi.Name {
+	if in.names == nil {
+		in.names = make([]abi.Name, 64)
+	}
+	return in.names
 }
 
 // NewInstance prepares a driver for calls.

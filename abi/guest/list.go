@@ -13,9 +13,9 @@ type Visitor interface {
 	// Begin starts the directory that was added with tag; code is OK or why
 	// there is nothing to list, and then no names follow.
 	Begin(tag uint64, code abi.Code) error
-	// Name is one name of it, in byte order. n and its Name are valid until
-	// it returns.
-	Name(tag uint64, n *abi.Name) error
+	// Names are some names of it, in byte order. They are valid until it
+	// returns.
+	Names(tag uint64, names []abi.Name) error
 	// End is the end of it; code is OK or why the listing broke off.
 	End(tag uint64, code abi.Code) error
 }
@@ -39,7 +39,7 @@ func (l *Listing) Run(v Visitor) error {
 	}
 	req := in.req
 	var tag uint64
-	var name abi.Name
+	names := in.listed()
 	for {
 		n := l.c.host.ReaddirPlus(req, in.in)
 		if n < 0 {
@@ -55,9 +55,9 @@ func (l *Listing) Run(v Visitor) error {
 			return nil
 		}
 		for b := in.in[:n]; len(b) > 0; {
-			if size := abi.NextName(b, &name); size > 0 {
+			if n, size := abi.Names(b, names); n > 0 {
 				b = b[size:]
-				if err := v.Name(tag, &name); err != nil {
+				if err := v.Names(tag, names[:n]); err != nil {
 					return err
 				}
 				continue
@@ -70,7 +70,7 @@ func (l *Listing) Run(v Visitor) error {
 			var err error
 			switch rec.Kind {
 			case abi.RecName:
-				ok = false // NextName would have taken a sound one
+				ok = false // Names would have taken a sound one
 			case abi.RecDirBegin, abi.RecDirEnd:
 				var m abi.DirMark
 				m, ok = abi.ParseDirMark(rec)

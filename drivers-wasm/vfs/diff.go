@@ -86,8 +86,7 @@ type trees struct {
 	c       *guest.Call
 	bases   [2]guest.Base
 	listing *guest.Listing
-	name    func(i int, n *treediff.Node) error
-	node    treediff.Node
+	names   func(i int, n []treediff.Node) error
 }
 
 func openTrees(c *guest.Call) (*trees, error) {
@@ -110,8 +109,8 @@ func (t *trees) compare(emit func(*treediff.Change) error) error {
 }
 
 // List implements treediff.Source.
-func (t *trees) List(dirs []treediff.Dir, name func(int, *treediff.Node) error) error {
-	t.name = name
+func (t *trees) List(dirs []treediff.Dir, names func(int, []treediff.Node) error) error {
+	t.names = names
 	for i, d := range dirs {
 		t.listing.Add(uint64(i), t.bases[d.Side], []byte(d.Path), abi.ListAttrs)
 	}
@@ -121,15 +120,8 @@ func (t *trees) List(dirs []treediff.Dir, name func(int, *treediff.Node) error) 
 // Begin implements guest.Visitor.
 func (t *trees) Begin(_ uint64, code abi.Code) error { return errorOf(code) }
 
-// Name implements guest.Visitor.
-func (t *trees) Name(tag uint64, n *abi.Name) error {
-	t.node = treediff.Node{
-		Name: n.Name, Ino: n.Ino, Size: n.Size,
-		MtimeSec: n.MtimeSec, CtimeSec: n.CtimeSec, MtimeNsec: n.MtimeNsec, CtimeNsec: n.CtimeNsec,
-		Mode: n.Mode, UID: n.UID, GID: n.GID, Nlink: n.Nlink, Rdev: n.Rdev, Attrs: n.Attrs,
-	}
-	return t.name(int(tag), &t.node)
-}
+// Names implements guest.Visitor.
+func (t *trees) Names(tag uint64, names []abi.Name) error { return t.names(int(tag), names) }
 
 // End implements guest.Visitor.
 func (t *trees) End(_ uint64, code abi.Code) error { return errorOf(code) }

@@ -128,27 +128,29 @@ func (s *source) dir(side treediff.Side) *confine.Dir {
 }
 
 // List implements treediff.Source.
-func (s *source) List(dirs []treediff.Dir, name func(int, *treediff.Node) error) error {
+func (s *source) List(dirs []treediff.Dir, names func(int, []treediff.Node) error) error {
 	for i, d := range dirs {
 		if s.ctx.Err() != nil {
 			return context.Cause(s.ctx)
 		}
-		names, err := s.lister.List(s.dir(d.Side), d.Path, true)
+		found, err := s.lister.List(s.dir(d.Side), d.Path, true)
 		if err != nil {
 			return err
 		}
-		for k := range names {
-			if err := name(i, node(&names[k])); err != nil {
-				return err
-			}
+		nodes := make([]treediff.Node, 0, len(found))
+		for k := range found {
+			nodes = append(nodes, node(&found[k]))
+		}
+		if err := names(i, nodes); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func node(n *confine.Name) *treediff.Node {
+func node(n *confine.Name) treediff.Node {
 	st := &n.Stat
-	out := &treediff.Node{
+	out := treediff.Node{
 		Name: []byte(n.Name), Ino: st.Ino, Size: uint64(st.Size),
 		MtimeSec: st.Mtim.Sec, MtimeNsec: st.Mtim.Nsec, CtimeSec: st.Ctim.Sec, CtimeNsec: st.Ctim.Nsec,
 		Mode: st.Mode, UID: st.UID, GID: st.GID, Nlink: uint32(st.Nlink), Attrs: n.Attrs,

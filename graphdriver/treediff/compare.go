@@ -17,10 +17,11 @@ type Dir struct {
 
 // Source answers questions about the two trees.
 type Source interface {
-	// List lists directories in the order asked for: it calls name for each
-	// name of dirs[i], sorted by bytes, with i never decreasing. n may be
-	// reused after name returns. An error from name is returned.
-	List(dirs []Dir, name func(i int, n *Node) error) error
+	// List lists directories in the order asked for: it calls names with all
+	// names of dirs[i], sorted by bytes, as many at a time as it likes, with i
+	// never decreasing. The nodes may be reused after names returns. An error
+	// from names is returned.
+	List(dirs []Dir, names func(i int, n []Node) error) error
 	// Equal sets equal[i] if paths[i] is a regular file with the same content
 	// in both trees, or a symbolic link with the same target.
 	Equal(paths [][]byte, equal []bool) error
@@ -104,7 +105,8 @@ type comparison struct {
 	keeping bool
 	change  Change // the one being emitted
 
-	path    []byte
+	path    []byte // of the directory being merged, lead bytes, and a name in it
+	lead    int
 	pending []pair
 	paths   []byte
 }
@@ -128,7 +130,7 @@ func (c *comparison) level(from, to int) error {
 		c.index = append(c.index, i)
 	}
 	c.open, c.asked = -1, 0
-	if err := c.src.List(c.asks, c.name); err != nil {
+	if err := c.src.List(c.asks, c.found); err != nil {
 		return err
 	}
 	if err := c.begin(len(c.asks) - 1); err != nil {
@@ -140,18 +142,31 @@ func (c *comparison) level(from, to int) error {
 	return c.contents()
 }
 
-// name takes one name of the answer to asks[i].
-func (c *comparison) name(i int, n *Node) error {
+// found takes names of the answer to asks[i].
+func (c *comparison) found(i int, names []Node) error {
 	if i >= c.asked {
 		if err := c.begin(i); err != nil {
 			return err
 		}
 	}
 	if c.keeping {
-		c.keep(n)
+		c.keep(names)
 		return nil
 	}
-	return c.merge(n)
+	for k := range names {
+		n := &names[k]
+		// Nearly all names are of files that are in both trees and the same.
+		if c.at < len(c.old) && !n.IsDir() {
+			if old := &c.old[c.at]; equalNames(old.Name, n.Name) && judge(old, n, c.opts.Created) == same {
+				c.at++
+				continue
+			}
+		}
+		if err := c.merge(n); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // begin starts the answers to asks up to upTo, all but the last of which have
@@ -168,6 +183,10 @@ func (c *comparison) begin(upTo int) error {
 		}
 		c.open = d
 		c.old, c.names, c.at = c.old[:0], c.names[:0], 0
+		if c.path = append(c.path[:0], c.dirs[d].path...); len(c.path) > 0 {
+			c.path = append(c.path, '/')
+		}
+		c.lead = len(c.path)
 	}
 	return nil
 }
@@ -186,13 +205,17 @@ func (c *comparison) finish() error {
 	return nil
 }
 
-// keep stores one old name. Appending may move names; earlier nodes then go
+// keep stores old names. Appending may move their bytes; earlier nodes then go
 // on pointing into the former array, which is as good.
-func (c *comparison) keep(n *Node) {
-	at := len(c.names)
-	c.names = append(c.names, n.Name...)
-	c.old = append(c.old, *n)
-	c.old[len(c.old)-1].Name = c.names[at:len(c.names):len(c.names)]
+func (c *comparison) keep(names []Node) {
+	at := len(c.old)
+	c.old = append(c.old, names...)
+	for k := range c.old[at:] {
+		n := &c.old[at+k]
+		from := len(c.names)
+		c.names = append(c.names, n.Name...)
+		n.Name = c.names[from:len(c.names):len(c.names)]
+	}
 }
 
 // merge takes one new name in order.
@@ -286,11 +309,7 @@ func (c *comparison) reportDir(i int) error {
 // join is the path of a name in the directory being merged, until the next
 // join.
 func (c *comparison) join(name []byte) []byte {
-	c.path = append(c.path[:0], c.dirs[c.open].path...)
-	if len(c.path) > 0 {
-		c.path = append(c.path, '/')
-	}
-	c.path = append(c.path, name...)
+	c.path = append(c.path[:c.lead], name...)
 	return c.path
 }
 

@@ -24,6 +24,24 @@ func compareNames(a, b []byte) int {
 	return len(a) - len(b)
 }
 
+// equalNames reports whether compareNames is 0.
+func equalNames(a, b []byte) bool {
+	n := len(a)
+	if n != len(b) {
+		return false
+	}
+	if n < 8 {
+		return tail(a) == tail(b)
+	}
+	// The last eight may overlap those before them.
+	last := binary.LittleEndian.Uint64(a[n-8:]) ^ binary.LittleEndian.Uint64(b[n-8:])
+	for len(a) > 8 && last == 0 {
+		last = binary.LittleEndian.Uint64(a) ^ binary.LittleEndian.Uint64(b)
+		a, b = a[8:], b[8:]
+	}
+	return last == 0
+}
+
 func order(x, y uint64) int {
 	if bits.ReverseBytes64(x) < bits.ReverseBytes64(y) {
 		return -1

@@ -15,7 +15,7 @@ func FuzzCompareNames(f *testing.F) {
 		for i := range a[:min(len(a), 20)] {
 			for _, pair := range [][2][]byte{{a[i:], b}, {a, a[:i]}, {b, a[:i]}} {
 				x, y := pair[0], pair[1]
-				if got, want := sign(compareNames(x, y)), bytes.Compare(x, y); got != want {
+				if got, want := sign(compareNames(x, y)), bytes.Compare(x, y); got != want || equalNames(x, y) != (want == 0) {
 					t.Fatalf("%q %q: %d, want %d", x, y, got, want)
 				}
 			}

@@ -1,32 +1,18 @@
 package treediff
 
-// Node is one name of a directory with its lstat.
-type Node struct {
-	Name                 []byte
-	Ino, Size            uint64
-	MtimeSec, CtimeSec   int64
-	MtimeNsec, CtimeNsec uint32
-	Mode                 uint32 // st_mode, type included
-	UID, GID             uint32
-	Nlink                uint32
-	Rdev                 uint64
-	// Attrs is a digest of the extended attributes, 0 for none.
-	Attrs uint64
-}
+import "github.com/bulkhead/bulkhead/abi"
+
+// Node is one name of a directory with its lstat, as readdir_plus gives it, so
+// that a guest need not turn one into the other.
+type Node = abi.Name
 
 // File types, as st_mode has them.
 const (
-	typeMask = 0o170000
-	typeDir  = 0o040000
-	typeFile = 0o100000
-	typeLink = 0o120000
+	typeMask = abi.ModeType
+	typeDir  = abi.ModeDir
+	typeFile = abi.ModeFile
+	typeLink = abi.ModeLink
 )
-
-// IsDir reports whether the node is a directory.
-func (n *Node) IsDir() bool { return n.Mode&typeMask == typeDir }
-
-// IsFile reports whether the node is a regular file.
-func (n *Node) IsFile() bool { return n.Mode&typeMask == typeFile }
 
 // slack is how far a ctime may lag behind the clock: the kernel stamps files
 // with the time of its last tick.

@@ -57,7 +57,7 @@ type forest struct {
 	failAt   string
 }
 
-func (f *forest) List(dirs []Dir, name func(int, *Node) error) error {
+func (f *forest) List(dirs []Dir, found func(int, []Node) error) error {
 	f.lists++
 	if len(dirs) > 2*batch {
 		f.t.Errorf("%d directories in one request", len(dirs))
@@ -72,18 +72,23 @@ func (f *forest) List(dirs []Dir, name func(int, *Node) error) error {
 			names = append(names, n)
 		}
 		slices.Sort(names)
-		var node Node
+		var nodes []Node
 		var buf []byte // used again, as a guest's buffer is
-		for _, n := range names {
-			buf = append(buf[:0], n...)
-			node = kids[n].Node
-			node.Name = buf
-			if err := name(i, &node); err != nil {
+		for k, n := range names {
+			from := len(buf)
+			buf = append(buf, n...)
+			node := kids[n].Node
+			node.Name = buf[from:]
+			if nodes = append(nodes, node); k%3 < 2 && k < len(names)-1 {
+				continue
+			}
+			if err := found(i, nodes); err != nil {
 				return err
 			}
-		}
-		for i := range buf {
-			buf[i] = '?'
+			for i := range buf {
+				buf[i] = '?'
+			}
+			nodes, buf = nodes[:0], buf[:0]
 		}
 	}
 	return nil
