@@ -71,7 +71,7 @@ func (d *Driver) stream(ctx context.Context, p calls.Params, unlock func()) (io.
 	p.Out = first
 	s := &outStream{pr: pr, cancel: cancel, done: make(chan struct{})}
 	// A reader that is slow must not keep a call that has to end.
-	stop := context.AfterFunc(ctx, func() { pr.CloseWithError(context.Cause(ctx)) })
+	stop := context.AfterFunc(ctx, func() { pw.CloseWithError(context.Cause(ctx)) })
 	go func() {
 		defer close(s.done)
 		defer unlock()

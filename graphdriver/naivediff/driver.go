@@ -95,7 +95,7 @@ func Stream(ctx context.Context, t Trees, done func() error) io.ReadCloser {
 	ctx, cancel := context.WithCancelCause(ctx)
 	pr, pw := io.Pipe()
 	s := &stream{PipeReader: pr, cancel: cancel, ended: make(chan struct{})}
-	stop := context.AfterFunc(ctx, func() { pr.CloseWithError(context.Cause(ctx)) })
+	stop := context.AfterFunc(ctx, func() { pw.CloseWithError(context.Cause(ctx)) })
 	go func() {
 		defer close(s.ended)
 		defer cancel(nil)
