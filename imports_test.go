@@ -45,6 +45,7 @@ var mayImport = map[string][]string{
 	"cmd/host":                {"..."},
 	"cmd/host/...":            {"..."},
 	"examples/...":            {"abi", "abi/guest"},
+	"e2e":                     {},
 }
 
 // only names the packages that alone may import something from outside.
