@@ -209,6 +209,6 @@ func callLimits(l config.DriverLimits) calls.Limits {
 func moduleLimits(l config.DriverLimits) engine.Limits {
 	return engine.Limits{
 		MemoryPages: uint32(min(l.Memory/(64<<10), 1<<16)), MemoryBudget: uint64(l.MemoryBudget), HighWater: uint64(l.HighWater),
-		Idle: l.Instances, OpenFiles: l.OpenFiles,
+		Idle: l.Instances,
 	}
 }

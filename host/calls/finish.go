@@ -126,9 +126,11 @@ func (c *Call) refusal(code abi.Code) error {
 	if (code == abi.UseNaive || code == abi.NotSupported) && c.began {
 		return c.fault(abi.Invalid, fmt.Errorf("the driver answered %q after it had begun", code.Error()))
 	}
-	// What the host refused last is the likely reason, if it says the same.
+	// What the host refused last is the likely reason, if it says the same. A
+	// limit met by a file call reaches the guest as EIO, which is all WASI has.
 	var cause error
-	if c.noted != nil && codeOf(c.noted) == code {
+	var limit *LimitError
+	if c.noted != nil && (codeOf(c.noted) == code || code == abi.IO && errors.As(c.noted, &limit)) {
 		cause = c.noted
 	}
 	return c.fault(code, cause)

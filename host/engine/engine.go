@@ -37,7 +37,8 @@ type Limits struct {
 	// Idle is how many instances wait for the next call. 0 keeps the
 	// default; negative keeps none, so that each call gets a fresh one.
 	Idle int
-	// OpenFiles is the most files one call holds open through WASI.
+	// OpenFiles is the most files one call holds open through WASI, whatever
+	// its session allows: the session's own limit is the one to set.
 	OpenFiles int
 }
 
@@ -48,7 +49,7 @@ func DefaultLimits() Limits {
 		MemoryBudget: 2 << 30,
 		HighWater:    64 << 20,
 		Idle:         4,
-		OpenFiles:    256,
+		OpenFiles:    4096,
 	}
 }
 
