@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 
 	driverswasm "github.com/bulkhead/bulkhead/drivers-wasm"
 	"github.com/bulkhead/bulkhead/drivers-wasm/vfs"
@@ -32,7 +33,7 @@ func newDrivers(ctx context.Context, tmp string) (*drivers, error) {
 		return nil, err
 	}
 	if d.c, err = compiledC(ctx, tmp); err != nil {
-		d.noC = err.Error()
+		d.noC, _, _ = strings.Cut(err.Error(), "\n")
 	}
 	d.rt, err = engine.New(ctx, engine.Config{CacheDir: filepath.Join(tmp, "modules")})
 	return d, err

@@ -52,7 +52,7 @@ func (f *filesystem) fresh(ctx context.Context) (root string, done func() error,
 		return "", nil, err
 	}
 	var undo []func() error
-	done = func() error {
+	clear := func() error {
 		var err error
 		for len(undo) > 0 {
 			err = errors.Join(err, undo[len(undo)-1]())
@@ -65,7 +65,7 @@ func (f *filesystem) fresh(ctx context.Context) (root string, done func() error,
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, done())
+			err = errors.Join(err, clear())
 		}
 	}()
 	if err := ctx.Err(); err != nil {
@@ -91,7 +91,7 @@ func (f *filesystem) fresh(ctx context.Context) (root string, done func() error,
 		}
 		undo = append(undo, func() error { return unmount(root) })
 	}
-	return root, done, nil
+	return root, clear, nil
 }
 
 // loop makes an ext4 in a file and attaches it.

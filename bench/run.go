@@ -74,15 +74,14 @@ func (r *runner) measure(ctx context.Context, ms *measurement) (*result, error) 
 func (r *runner) round(ctx context.Context, ms *measurement, all []*series, round int) (err error) {
 	var root string
 	if ms.shared != nil {
-		dir, done, err := r.fs.fresh(ctx)
-		if err != nil {
+		var done func() error
+		if root, done, err = r.fs.fresh(ctx); err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, done()) }()
-		if err := ms.shared(ctx, dir); err != nil {
+		if err := ms.shared(ctx, root); err != nil {
 			return err
 		}
-		root = dir
 	}
 	// Another order each round, the same in each run of this program.
 	order := rand.New(rand.NewPCG(uint64(round), 0)).Perm(len(all))
@@ -99,12 +98,11 @@ func (r *runner) round(ctx context.Context, ms *measurement, all []*series, roun
 
 func (r *runner) one(ctx context.Context, ms *measurement, s *series, root string) (c cost, err error) {
 	if root == "" {
-		dir, done, err := r.fs.fresh(ctx)
-		if err != nil {
+		var done func() error
+		if root, done, err = r.fs.fresh(ctx); err != nil {
 			return c, err
 		}
 		defer func() { err = errors.Join(err, done()) }()
-		root = dir
 	}
 	profile := ""
 	if r.profile != "" {
