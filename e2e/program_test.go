@@ -4,12 +4,15 @@ package e2e
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/opencontainers/go-digest"
 )
 
 // repo is the top of the checkout.
@@ -113,15 +116,49 @@ func tool(t testing.TB, name string, args ...string) string {
 	return r.stdout
 }
 
+// chains lists the layers that images have: of each image, each beginning of
+// its list of diff IDs makes one.
+func (p *program) chains() map[string]bool {
+	p.t.Helper()
+	used := map[string]bool{}
+	configs, _ := filepath.Glob(filepath.Join(p.root, "image/vfs/imagedb/content/sha256/*"))
+	for _, path := range configs {
+		data, err := os.ReadFile(path)
+		var config struct {
+			RootFS struct {
+				DiffIDs []digest.Digest `json:"diff_ids"`
+			} `json:"rootfs"`
+		}
+		if err == nil {
+			err = json.Unmarshal(data, &config)
+		}
+		if err != nil {
+			p.t.Fatalf("%s: %v", path, err)
+		}
+		for i, diff := range config.RootFS.DiffIDs {
+			chain := diff
+			if i > 0 {
+				chain = digest.FromString(string(config.RootFS.DiffIDs[i-1]) + " " + string(diff))
+			}
+			config.RootFS.DiffIDs[i] = chain
+			used[chain.Encoded()] = true
+		}
+	}
+	return used
+}
+
 // nothingLeft checks that the store holds exactly what its database says: no
-// directory of the driver without a layer, no transaction, no journal entry, no
-// temporary file.
+// layer that no image has, no directory of the driver without a layer, no
+// transaction, no journal entry, no temporary file.
 func (p *program) nothingLeft() {
 	p.t.Helper()
 	db := filepath.Join(p.root, "image/vfs/layerdb")
-	known := map[string]bool{}
+	known, used := map[string]bool{}, p.chains()
 	chains, _ := os.ReadDir(filepath.Join(db, "sha256"))
 	for _, c := range chains {
+		if !used[c.Name()] {
+			p.t.Errorf("layer %s belongs to no image", c.Name())
+		}
 		id, err := os.ReadFile(filepath.Join(db, "sha256", c.Name(), "cache-id"))
 		if err != nil {
 			p.t.Errorf("layer %s is not whole: %v", c.Name(), err)

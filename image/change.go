@@ -108,8 +108,8 @@ func (s *Store) descends(id, ancestor ID) bool {
 
 // Delete removes an image and releases its layers; it returns those that are
 // gone. Names of the image stay, so that they are to be removed before. An
-// unknown image is ErrNotFound. A crash leaves the image whole or gone,
-// possibly with layers that no image has.
+// unknown image is ErrNotFound. A crash leaves the image whole or gone; its
+// layers go when the store is next opened to write.
 func (s *Store) Delete(ctx context.Context, id ID) ([]layer.Removed, error) {
 	if s.opts.ReadOnly {
 		return nil, ErrReadOnly
@@ -137,6 +137,10 @@ func (s *Store) Delete(ctx context.Context, id ID) ([]layer.Removed, error) {
 		return nil, fmt.Errorf("remove what was noted of image %s: %w", id.Short(), err)
 	}
 	s.opts.Step("image: metadata removed")
+	end, err := s.opts.Layers.Doubt(e.retained)
+	if err != nil {
+		return nil, fmt.Errorf("remove image %s: %w", id.Short(), err)
+	}
 	if err := s.db.drop(id); err != nil {
 		return nil, fmt.Errorf("remove image %s: %w", id.Short(), err)
 	}
@@ -148,7 +152,11 @@ func (s *Store) Delete(ctx context.Context, id ID) ([]layer.Removed, error) {
 	if e.retained == nil {
 		return nil, nil
 	}
-	return s.opts.Layers.Release(ctx, e.retained)
+	removed, err := s.opts.Layers.Release(ctx, e.retained)
+	if err == nil {
+		err = end() // else what could not be removed is tried again
+	}
+	return removed, err
 }
 
 // touch notes that the image was tagged now, as dockerd does.

@@ -18,6 +18,10 @@ type Layers interface {
 	Get(id layer.ChainID) (layer.Layer, error)
 	Map() map[layer.ChainID]layer.Layer
 	Release(ctx context.Context, l layer.Layer) ([]layer.Removed, error)
+	// Settle removes what an earlier process left without an image.
+	Settle(ctx context.Context) error
+	// Doubt goes before a Release that may remove layers.
+	Doubt(l layer.Layer) (end func() error, err error)
 	Verify(ctx context.Context, id layer.ChainID) error
 }
 

@@ -43,7 +43,8 @@ type entry struct {
 // memory, so there is nothing to close.
 //
 // A root without images is created when opened to write, and is an empty
-// store when opened to read. A damaged repositories.json is an error that
+// store when opened to read. Layers that an earlier process left without an
+// image are removed when opened to write (layer.Store.Settle). A damaged repositories.json is an error that
 // wraps refs.ErrCorrupt.
 func Open(ctx context.Context, opts Options) (*Store, error) {
 	opts, err := opts.fill()
@@ -64,7 +65,10 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	if err := s.load(ctx); err != nil {
 		return nil, err
 	}
-	return s, nil
+	if opts.ReadOnly {
+		return s, nil
+	}
+	return s, opts.Layers.Settle(ctx)
 }
 
 // load fills images from the directory.

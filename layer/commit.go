@@ -18,6 +18,9 @@ import (
 // before children. After a crash at any point a layer is there whole or not
 // at all. When an error is returned the layers already committed stay, and
 // Close removes the others. A second Commit does nothing.
+//
+// Until Close the layers are unsettled: should the process end before that,
+// Settle removes those that nothing came to refer to.
 func (ses *Session) Commit(ctx context.Context) error {
 	ses.life.Lock()
 	defer ses.life.Unlock()
@@ -187,18 +190,13 @@ func (ses *Session) publishAll(ctx context.Context) ([]string, error) {
 		}
 		visible, err := ses.s.publish(ses.pending[0])
 		if visible {
+			ses.unsettled = append(ses.unsettled, ses.pending[0].cacheID)
 			ses.pending = ses.pending[1:]
 		}
 		if err != nil {
 			return nil, err
 		}
 	}
-	for _, id := range ids {
-		if err := ses.s.forget(id); err != nil {
-			ses.s.opts.Log.Warn("a committed layer keeps its journal entry", zap.String("cache-id", id), zap.Error(err))
-		}
-	}
-	ses.s.opts.Step(stepForgotten)
 	return ids, nil
 }
 

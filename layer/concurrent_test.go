@@ -94,7 +94,7 @@ func TestLayersOfALosingSessionMoveToTheWinnersParent(t *testing.T) {
 		got, parent = append(got, l), l.ChainID()
 	}
 	winner := b.add(lower, "")
-	if err := ses.Commit(ctx); err != nil {
+	if err := oneLine(ses.Commit(ctx), ses.Close(ctx)); err != nil {
 		t.Fatal(err)
 	}
 	if got[0].CacheID() != winner.CacheID() {

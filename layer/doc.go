@@ -13,13 +13,15 @@
 //	  tmp/bulkhead-<cache id>/      a layer that is not committed
 //	  mounts/                       containers; only read, to keep their layers
 //	bulkhead/<driver>/              ours
-//	  journal/<cache id>            a layer was begun and is not committed
+//	  journal/<cache id>            a layer that may be nobody's: begun, or not yet used, or given up
 //	  set-aside/<chain>-*/          an unusable directory whose place was needed
 //
 // A layer is made in this order: journal entry, durable; the driver's layer
 // and tree; the files in tmp; one sync of the driver's file system for all
 // layers of a session; then for each, parents first, its files synced, its
-// directory renamed into sha256, sha256 synced; the journal entries removed.
-// So whatever a crash leaves is found again: a committed layer, or an id in
-// the journal, and nothing that is not in the journal is ever cleared away.
+// directory renamed into sha256, sha256 synced; when the layers have come to
+// be used, the journal entries removed. So whatever a crash leaves is found
+// again: a layer in use, or an id in the journal (by Open, where the layer is
+// not committed, else by Settle), and nothing that is not in the journal is
+// ever cleared away.
 package layer

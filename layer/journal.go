@@ -10,16 +10,21 @@ import (
 	"github.com/bulkhead/bulkhead/graphdriver"
 )
 
-// The journal is a directory with one file for each layer that was begun and
-// not committed, named by its cache ID. The name says all; the text is for
-// people. An entry is durable before the driver hears of the id, so that
-// whatever the driver holds without our having committed it is either in the
-// journal or someone else's.
+// The journal is a directory with one file for each layer that may be
+// nobody's if the process ends now, named by its cache ID: it was begun and
+// is not committed, or it is committed and not yet used, or its last user is
+// about to go. The name says all; the text is for people. An entry is durable
+// before the driver hears of the id, so that whatever the driver holds without
+// our having committed it is either in the journal or someone else's.
 
-func (s *Store) intend(cacheID string) error {
+// intend makes an entry; what says why, in a word.
+func (s *Store) intend(cacheID, what string) error {
 	file := s.at.intent(cacheID)
-	text := fmt.Sprintf("layer begun at %s by process %d\n", time.Now().UTC().Format(time.RFC3339), os.Getpid())
+	text := fmt.Sprintf("layer %s at %s by process %d\n", what, time.Now().UTC().Format(time.RFC3339), os.Getpid())
 	err := s.disk.write(file, []byte(text), 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("journal: %w", err) // the entry is not ours to take back
+	}
 	if err == nil {
 		err = s.disk.sync(file)
 	}
@@ -32,9 +37,8 @@ func (s *Store) intend(cacheID string) error {
 	return nil
 }
 
-// forget removes the entry. That it may come back after a power loss is no
-// harm: a committed layer's is passed over, and a removed one's id is not
-// used again.
+// forget removes the entry. That of a removed layer may come back after a
+// power loss without harm, since its id is not used again.
 func (s *Store) forget(cacheID string) error {
 	err := s.disk.remove(s.at.intent(cacheID))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -31,8 +31,9 @@ func (s *Store) prepare() error {
 }
 
 // recover finishes what an earlier process left undone: removals begun, and
-// layers in our journal that were not committed. What cannot be finished is
-// logged and tried again the next time.
+// layers in our journal that were not committed. Those in the journal that
+// were committed are left to Settle. What cannot be finished is logged and
+// tried again the next time.
 func (s *Store) recover(ctx context.Context, layers, removing []found) error {
 	committed := make(map[string]bool, len(layers))
 	for _, f := range layers {
@@ -46,14 +47,13 @@ func (s *Store) recover(ctx context.Context, layers, removing []found) error {
 		return err
 	}
 	for _, id := range ids {
+		log := s.opts.Log.With(zap.String("cache-id", id))
 		if committed[id] {
-			err = s.forget(id)
+			s.unsettled = append(s.unsettled, id)
+		} else if err := s.discard(ctx, id); err != nil {
+			log.Warn("an unfinished layer stays for now", zap.Error(err))
 		} else {
-			err = s.discard(ctx, id)
-			s.opts.Log.Info("removed a layer that was never committed", zap.String("cache-id", id), zap.Error(err))
-		}
-		if err != nil {
-			s.opts.Log.Warn("an unfinished layer stays for now", zap.String("cache-id", id), zap.Error(err))
+			log.Info("removed a layer that was never committed")
 		}
 	}
 	s.sweepTransactions()
@@ -65,7 +65,11 @@ func (s *Store) finishRemoval(ctx context.Context, f found, committed map[string
 	log := s.opts.Log.With(zap.String("directory", f.name), zap.String("cache-id", f.cacheID))
 	dir := filepath.Join(s.at.chains(), f.name)
 	if f.cacheID == "" {
-		log.Warn("a removal cannot be finished: the directory names no cache id")
+		// Without the name of the tree there is nothing to do, except for the
+		// directory that removeDir was about to remove.
+		if err := s.disk.remove(dir); err != nil {
+			log.Warn("a removal cannot be finished: the directory names no cache id", zap.Error(f.err))
+		}
 		return
 	}
 	if !committed[f.cacheID] {
@@ -74,7 +78,7 @@ func (s *Store) finishRemoval(ctx context.Context, f found, committed map[string
 			return
 		}
 	}
-	if err := s.disk.removeAll(dir); err != nil {
+	if err := s.removeDir(dir); err != nil {
 		log.Warn("a removal cannot be finished", zap.Error(err))
 		return
 	}

@@ -3,6 +3,8 @@ package layer
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 
 	"go.uber.org/zap"
 )
@@ -67,41 +69,49 @@ func (s *Store) let(ctx context.Context, rec *record) {
 // collect removes rec if nothing keeps it, then its parents.
 func (s *Store) collect(ctx context.Context, rec *record) (removed []Removed, err error) {
 	for rec != nil {
-		s.mu.Lock()
-		if rec.refs > 0 || rec.above > 0 || rec.pending || rec.gone {
-			s.mu.Unlock()
-			return removed, nil
+		done, err := s.collectOne(ctx, rec)
+		if !done || err != nil {
+			return removed, err
 		}
-		if _, err := s.driver(); err != nil {
-			s.mu.Unlock()
-			return removed, fmt.Errorf("remove layer %s: %w", rec.chain, err)
-		}
-		delete(s.layers, rec.chain)
-		rec.gone = true
-		over := s.occupy(rec.chain)
-		s.mu.Unlock()
-
-		begun, err := s.destroy(ctx, rec)
-
-		s.mu.Lock()
-		if !begun {
-			s.layers[rec.chain] = rec
-			rec.gone = false
-		}
-		over()
-		if err != nil {
-			// What is beneath stays until Open has finished the removal.
-			s.mu.Unlock()
-			return removed, fmt.Errorf("remove layer %s: %w", rec.chain, err)
-		}
-		if rec.parent != nil {
-			rec.parent.above--
-		}
-		s.mu.Unlock()
 		removed = append(removed, Removed{ChainID: rec.chain, DiffID: rec.diff, Size: rec.total, DiffSize: rec.size})
 		rec = rec.parent
 	}
 	return removed, nil
+}
+
+// collectOne removes rec if nothing keeps it, and tells whether it did.
+func (s *Store) collectOne(ctx context.Context, rec *record) (done bool, err error) {
+	s.mu.Lock()
+	if rec.refs > 0 || rec.above > 0 || rec.pending || rec.gone {
+		s.mu.Unlock()
+		return false, nil
+	}
+	if _, err := s.driver(); err != nil {
+		s.mu.Unlock()
+		return false, fmt.Errorf("remove layer %s: %w", rec.chain, err)
+	}
+	delete(s.layers, rec.chain)
+	rec.gone = true
+	over := s.occupy(rec.chain)
+	s.mu.Unlock()
+
+	begun, err := s.destroy(ctx, rec)
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !begun {
+		s.layers[rec.chain] = rec
+		rec.gone = false
+	}
+	over()
+	if err != nil {
+		// What is beneath stays until Open has finished the removal.
+		return false, fmt.Errorf("remove layer %s: %w", rec.chain, err)
+	}
+	if rec.parent != nil {
+		rec.parent.above--
+	}
+	return true, nil
 }
 
 // occupy marks chain IDs as busy and returns what ends that. s.mu is held
@@ -138,9 +148,27 @@ func (s *Store) destroy(ctx context.Context, rec *record) (begun bool, err error
 		return true, fmt.Errorf("driver %s: %w (the removal is finished when the store is next opened for writing)", s.opts.DriverName, err)
 	}
 	s.opts.Step(stepRemoveTree)
-	if err := s.disk.removeAll(away); err != nil {
+	if err := s.removeDir(away); err != nil {
 		return true, err
 	}
 	s.opts.Step(stepRemoved)
 	return true, nil
+}
+
+// removeDir removes a layer's directory, and last in it the name of the tree,
+// by which a removal is finished after a crash.
+func (s *Store) removeDir(dir string) error {
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		if f.Name() == fileCacheID {
+			continue
+		}
+		if err := s.disk.removeAll(filepath.Join(dir, f.Name())); err != nil {
+			return err
+		}
+	}
+	return s.disk.removeAll(dir)
 }

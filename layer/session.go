@@ -21,6 +21,7 @@ import (
 //	base, err := ses.Register(ctx, r1, "", RegisterOptions{})
 //	top, err := ses.Register(ctx, r2, base.ChainID(), RegisterOptions{})
 //	err = ses.Commit(ctx)
+//	… // make use of them, such as in an image
 //
 // Every Layer that a session returns holds a reference, which is the
 // caller's to release; that of a layer which never got committed is void
@@ -29,8 +30,9 @@ type Session struct {
 	s        *Store
 	home, db *os.File // for syncs; opened before anything is written
 
-	life sync.RWMutex // held to read while a layer is registered
-	over bool         // guarded by life; committed or closed
+	life      sync.RWMutex // held to read while a layer is registered
+	over      bool         // guarded by life; committed or closed
+	unsettled []string     // guarded by life; cache IDs of what was committed
 
 	mu      sync.Mutex
 	pending []*record // parents before children
@@ -174,18 +176,21 @@ func (ses *Session) add(rec *record) (l Layer, existed bool) {
 }
 
 // Close ends the session. What was not committed is removed, also when ctx
-// is done. Closing twice is no error.
+// is done; what was is settled, so that whoever wants it gone if they fail
+// releases it before. Closing twice is no error.
 func (ses *Session) Close(ctx context.Context) error {
 	ses.life.Lock()
 	defer ses.life.Unlock()
-	if ses.over {
-		return nil
+	var errs []error
+	if !ses.over {
+		ses.over = true
+		errs = append(errs, ses.home.Close(), ses.db.Close())
+		for _, rec := range slices.Backward(ses.pending) {
+			errs = append(errs, ses.s.drop(ctx, rec))
+		}
+		ses.pending = nil
 	}
-	ses.over = true
-	errs := []error{ses.home.Close(), ses.db.Close()}
-	for _, rec := range slices.Backward(ses.pending) {
-		errs = append(errs, ses.s.drop(ctx, rec))
-	}
-	ses.pending = nil
+	errs = append(errs, ses.s.settled(ses.unsettled))
+	ses.unsettled = nil
 	return oneLine(errs...)
 }

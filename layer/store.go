@@ -26,6 +26,9 @@ type Store struct {
 
 	mu     sync.Mutex
 	layers map[ChainID]*record
+	// unsettled are the cache IDs of committed layers that Open found in the
+	// journal.
+	unsettled []string
 	// busy marks chain IDs whose directory is being put in place or taken
 	// away; the channel is closed when that is over.
 	busy map[ChainID]chan struct{}
@@ -36,7 +39,8 @@ type Store struct {
 //
 // Unless opened to read or without a driver, it first finishes what an
 // earlier process left undone: layers begun and not committed are removed
-// (those in our own journal, no others), removals begun are completed.
+// (those in our own journal, no others), removals begun are completed. Settle
+// does the rest, once it is known what is in use.
 // A root without layers is created when opened to write, and is an empty
 // store when opened to read.
 func Open(ctx context.Context, opts Options) (*Store, error) {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/bulkhead/bulkhead/image"
 	"github.com/bulkhead/bulkhead/image/archive"
+	"github.com/bulkhead/bulkhead/layer"
 )
 
 // The test binary starts itself with these to be killed at a step.
@@ -133,10 +134,22 @@ func whole(t *testing.T, st archive.Stores) {
 	}
 }
 
-// wantNoRemains fails if half written files outlive the next opening.
+// wantNoRemains fails if half written files, or layers that no image has,
+// outlive the next opening.
 func wantNoRemains(t *testing.T, root string) {
 	t.Helper()
-	stores(t, root)
+	st := stores(t, root)
+	used := map[layer.ChainID]bool{}
+	for _, img := range st.Images.Map() {
+		for _, chain := range img.Chain() {
+			used[chain] = true
+		}
+	}
+	for chain := range st.Layers.Map() {
+		if !used[chain] {
+			t.Errorf("layer %s belongs to no image", chain)
+		}
+	}
 	err := filepath.WalkDir(filepath.Join(root, "image"), func(path string, _ os.DirEntry, err error) error {
 		if err == nil && strings.Contains(filepath.Base(path), "tmp-") {
 			err = fmt.Errorf("%s is left", path)

@@ -36,8 +36,8 @@ type Moved struct {
 // Load stores all images of an archive, with their layers and names. All of
 // it is durable when Load returns. An archive that is refused, and any
 // error, leaves the stores as they were; a crash leaves each image whole or
-// absent, possibly with layers that no image has. Errors that the archive
-// causes wrap input.ErrRefused or layertar.ErrRefused; data that is not what
+// absent, and layers without one until the stores are next opened to write.
+// Errors that the archive causes wrap input.ErrRefused or layertar.ErrRefused; data that is not what
 // its digest says, ErrMismatch or layer.ErrDigestMismatch.
 func Load(ctx context.Context, to Stores, in input.Archive, opts LoadOptions) ([]Loaded, error) {
 	opts = opts.fill()
@@ -88,16 +88,16 @@ func (l *loader) load(ctx context.Context, images []*planned) ([]Loaded, error) 
 	return nil, err
 }
 
-// close undoes what was not committed and gives the references back. Layers
-// that an image has by now stay.
+// close gives the references back and undoes what was not committed. Layers
+// that an image has by now stay. The session is closed last: until then a
+// crash leaves nothing that is not found again.
 func (l *loader) close(ctx context.Context) error {
-	err := l.ses.Close(ctx)
+	var errs []error
 	for _, lay := range l.retained {
-		if _, rerr := l.Layers.Release(ctx, lay); !errors.Is(rerr, layer.ErrNotRetained) {
-			err = errors.Join(err, rerr)
-		}
+		_, err := l.Layers.Release(ctx, lay)
+		errs = append(errs, err)
 	}
-	return err
+	return errors.Join(append(errs, l.ses.Close(ctx))...)
 }
 
 // create stores the configurations and returns the images that are new.
