@@ -1,3 +1,5 @@
+//go:build e2e
+
 package archive_test
 
 import (
@@ -5,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -16,8 +17,7 @@ import (
 	"github.com/bulkhead/bulkhead/layer"
 )
 
-// dockerd is a real one, on a root of its own. It is asked for by
-// BULKHEAD_TEST_DOCKERD=1, since it needs root and some seconds.
+// dockerd is a real one, on a root of its own.
 type dockerd struct {
 	t    *testing.T
 	root string
@@ -27,10 +27,19 @@ type dockerd struct {
 
 func startDockerd(t *testing.T) *dockerd {
 	t.Helper()
-	if on, _ := strconv.ParseBool(os.Getenv("BULKHEAD_TEST_DOCKERD")); !on {
-		t.Skip("set BULKHEAD_TEST_DOCKERD=1 to test against dockerd")
+	if _, err := exec.LookPath("dockerd"); err != nil || os.Geteuid() != 0 {
+		t.Skip("dockerd is not installed, or this is not root")
 	}
-	dir := t.TempDir()
+	dir, err := os.MkdirTemp("", "dockerd") // its sockets' paths must be short
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		syscall.Unmount(filepath.Join(dir, "root"), syscall.MNT_DETACH) // it mounts it over itself
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
 	d := &dockerd{t: t, root: filepath.Join(dir, "root"), host: "unix://" + filepath.Join(dir, "sock")}
 	d.cmd = exec.Command("dockerd", "--data-root", d.root, "--exec-root", filepath.Join(dir, "exec"),
 		"--pidfile", filepath.Join(dir, "pid"), "--host", d.host,
