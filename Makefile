@@ -56,7 +56,7 @@ bench: build ## compare with a native baseline, moby's packages and tar (as root
 
 .PHONY: check
 check: build ## formatting, vet, linter, module files, generated files
-	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo 'gofmt: run gofmt -w on the files above'; exit 1; }
+	@bad=$$(gofmt -l .); test -z "$$bad" || { echo "$$bad"; echo 'gofmt: run gofmt -w on the files above'; exit 1; }
 	$(GO) vet ./...
 	$(GO) vet -tags e2e ./e2e
 	cd bench && $(GO) vet ./...

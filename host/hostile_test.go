@@ -36,7 +36,7 @@ func (c hostileCase) run(t *testing.T, s *siege) {
 	switch {
 	case c.want == nil && err != nil:
 		t.Errorf("%s by %s: %s: %v", c.attack, c.via, c.claim, err)
-	case c.want == anyError && err != nil:
+	case c.want == errAny && err != nil:
 	case c.want != nil && !errors.Is(err, c.want):
 		t.Errorf("%s by %s: %s: got %v, want %v", c.attack, c.via, c.claim, err, c.want)
 	case c.want != nil:
@@ -165,7 +165,7 @@ func limitCases() []hostileCase {
 	return append(out, []hostileCase{
 		{"memory", "create", "memory ends at its limit, which is named", limit, "limits.memory"},
 		{"memory", "diff", "memory ends at its limit in a stream", limit, "limits.memory"},
-		{"overflow", "exists", "endless recursion ends", anyError, ""},
+		{"overflow", "exists", "endless recursion ends", errAny, ""},
 		{"bases", "create", "bases count as open files", limit, "limits.open-files"},
 		{"files", "create", "open files are bounded", limit, "limits.open-files"},
 		{"files", "exists", "also where nothing may be written", limit, "limits.open-files"},
@@ -177,8 +177,8 @@ func limitCases() []hostileCase {
 	}...)
 }
 
-// anyError stands for any ending but success: more than one bound is near.
-var anyError = errors.New("some error")
+// errAny stands for any ending but success: more than one bound is near.
+var errAny = errors.New("some error")
 
 func TestALogFloodIsCutOff(t *testing.T) {
 	s := besiege(t, host.Wasm(runtime(t), "hostile", buildHostile(t, ""), hostileMemory), hostileLimits(20*time.Second))
