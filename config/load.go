@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -75,6 +74,22 @@ func Load(src Sources) (*Loaded, error) {
 	return l, l.Config.validate()
 }
 
+// named lists the drivers that the file names, those with nothing set too,
+// which viper does not know of.
+func (l *Loaded) named() []string {
+	var names []string
+	for key, value := range l.values {
+		drivers, _ := value.(map[string]any)
+		if !strings.EqualFold(key, "drivers") {
+			continue
+		}
+		for name := range drivers {
+			names = append(names, strings.ToLower(name))
+		}
+	}
+	return names
+}
+
 // defaults tells viper of every default.
 func (l *Loaded) defaults(v reflect.Value, prefix []string) {
 	for i := range v.NumField() {
@@ -108,7 +123,7 @@ func (l *Loaded) bind() error {
 
 // keys are those of the schema, with the drivers that the file names.
 func (l *Loaded) keys() [][]string {
-	drivers := l.viper.GetStringMap("drivers")
+	drivers := l.named()
 	var keys [][]string
 	for _, key := range schema() {
 		at := slices.Index(key, anyName)
@@ -116,7 +131,7 @@ func (l *Loaded) keys() [][]string {
 			keys = append(keys, key)
 			continue
 		}
-		for name := range drivers {
+		for _, name := range drivers {
 			named := slices.Clone(key)
 			named[at] = name
 			keys = append(keys, named)
@@ -145,6 +160,11 @@ func (l *Loaded) decode() error {
 	)
 	err := l.viper.UnmarshalExact(&l.Config, viper.DecodeHook(hooks))
 	if err == nil {
+		for _, name := range l.named() {
+			if _, ok := l.Drivers[name]; !ok {
+				l.setDriver(name, Driver{})
+			}
+		}
 		return nil
 	}
 	from := "configuration"
@@ -152,6 +172,13 @@ func (l *Loaded) decode() error {
 		from = l.File + " or the environment"
 	}
 	return fmt.Errorf("%s: %s", from, oneLine(err))
+}
+
+func (c *Config) setDriver(name string, d Driver) {
+	if c.Drivers == nil {
+		c.Drivers = map[string]Driver{}
+	}
+	c.Drivers[name] = d
 }
 
 // durations reads "30s"; a bare number, whose unit nobody could know, is
@@ -194,40 +221,3 @@ func oneLine(err error) string {
 }
 
 func join(parts []string) string { return strings.Join(parts, delimiter) }
-
-// validate checks values against each other and makes paths absolute.
-func (c *Config) validate() error {
-	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel) {
-		return fmt.Errorf("log-level %q: use debug, info, warn or error", c.LogLevel)
-	}
-	if !slices.Contains([]string{"text", "json"}, c.LogFormat) {
-		return fmt.Errorf("log-format %q: use text or json", c.LogFormat)
-	}
-	if c.LockTimeout < 0 {
-		return fmt.Errorf("lock-timeout %s: use 0 for no wait, or more", c.LockTimeout)
-	}
-	if c.Root == "" {
-		return errors.New("root is not set and there is no home directory to put it in: pass --root")
-	}
-	for _, path := range []*string{&c.Root, &c.CacheDir, &c.TempDir} {
-		if *path == "" {
-			continue
-		}
-		abs, err := filepath.Abs(*path)
-		if err != nil {
-			return err
-		}
-		*path = abs
-	}
-	if c.TempDir == "" {
-		c.TempDir = os.TempDir()
-	}
-	for name, d := range c.Drivers {
-		for _, o := range d.Options {
-			if key, _, ok := strings.Cut(o, "="); !ok || key == "" {
-				return fmt.Errorf("drivers.%s.options: %q is not key=value", name, o)
-			}
-		}
-	}
-	return nil
-}

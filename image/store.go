@@ -89,7 +89,7 @@ func (s *Store) load(ctx context.Context) error {
 		e := s.loadOne(id)
 		s.images[id] = e
 		if e.err != nil {
-			s.opts.Log.Warn("image cannot be used", zap.String("image", id.String()), zap.Error(e.err))
+			s.opts.Log.Info("image cannot be used", zap.String("image", id.String()), zap.Error(e.err))
 		}
 	}
 	for id := range s.images {

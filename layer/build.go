@@ -23,7 +23,7 @@ func (s *Store) build(ctx context.Context, r io.Reader, parent *record, opts Reg
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if err := s.intend(cacheID, "begun"); err != nil {
+	if err := s.intend(cacheID); err != nil {
 		return nil, err
 	}
 	s.opts.Step(stepJournaled)

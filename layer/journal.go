@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"time"
 
 	"github.com/bulkhead/bulkhead/graphdriver"
 )
@@ -13,20 +12,15 @@ import (
 // The journal is a directory with one file for each layer that may be
 // nobody's if the process ends now, named by its cache ID: it was begun and
 // is not committed, or it is committed and not yet used, or its last user is
-// about to go. The name says all; the text is for people. An entry is durable
-// before the driver hears of the id, so that whatever the driver holds without
-// our having committed it is either in the journal or someone else's.
+// about to go. The name says all; a file without content can be made on a full
+// file system too. An entry is durable before the driver hears of the id, so
+// that whatever the driver holds without our having committed it is either in
+// the journal or someone else's.
 
-// intend makes an entry; what says why, in a word.
-func (s *Store) intend(cacheID, what string) error {
-	file := s.at.intent(cacheID)
-	text := fmt.Sprintf("layer %s at %s by process %d\n", what, time.Now().UTC().Format(time.RFC3339), os.Getpid())
-	err := s.disk.write(file, []byte(text), 0o600)
+func (s *Store) intend(cacheID string) error {
+	err := s.disk.write(s.at.intent(cacheID), nil, 0o600)
 	if errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("journal: %w", err) // the entry is not ours to take back
-	}
-	if err == nil {
-		err = s.disk.sync(file)
 	}
 	if err == nil {
 		err = s.disk.sync(s.at.journal())

@@ -99,7 +99,7 @@ func TestReadOnlyStoreChangesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := b.intend("half", "begun"); err != nil {
+	if err := b.intend("half"); err != nil {
 		t.Fatal(err)
 	}
 	ro := open(t, root, func(o *Options) { o.ReadOnly = true })

@@ -57,7 +57,7 @@ func (s *Store) Doubt(l Layer) (end func() error, err error) {
 	}
 	var ids []string
 	for _, id := range s.doomed(r.rec.Load()) {
-		switch err := s.intend(id, "given up"); {
+		switch err := s.intend(id); {
 		case err == nil:
 			ids = append(ids, id)
 		case !errors.Is(err, fs.ErrExist): // else someone else's doubt lasts longer

@@ -74,7 +74,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 		return nil, err
 	}
 	for _, b := range s.broken {
-		opts.Log.Warn("a layer cannot be used", zap.Error(b))
+		opts.Log.Info("a layer cannot be used", zap.Error(b)) // Broken tells whoever asks
 	}
 	var ids []string
 	for _, f := range found {

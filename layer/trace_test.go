@@ -72,7 +72,7 @@ func TestEverythingIsDurableBeforeItIsSeen(t *testing.T) {
 	begin := func(n string, extra ...string) []string {
 		tx := db + "tmp/bulkhead-CACHE" + n
 		out := []string{
-			"write bulkhead/copy/journal/CACHE" + n, "sync bulkhead/copy/journal/CACHE" + n, "sync bulkhead/copy/journal",
+			"write bulkhead/copy/journal/CACHE" + n, "sync bulkhead/copy/journal",
 			"mkdir " + tx, "driver create CACHE" + n,
 			"write " + tx + "/tar-split.json.gz", "driver apply CACHE" + n,
 			"write " + tx + "/size", "write " + tx + "/cache-id", "write " + tx + "/diff",

@@ -9,7 +9,6 @@ import (
 
 	"github.com/bulkhead/bulkhead/cmd/host/render"
 	"github.com/bulkhead/bulkhead/config"
-	"github.com/bulkhead/bulkhead/host"
 )
 
 func (a *app) configCommand() *cobra.Command {
@@ -72,10 +71,8 @@ func (a *app) configCheck() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			for name := range cfg.Drivers {
-				if err := host.ValidateName(name); err != nil {
-					return fmt.Errorf("%s: %w", files[0], err)
-				}
+			if err := checkDrivers(cfg); err != nil {
+				return fmt.Errorf("%s: %w", files[0], err)
 			}
 			_, err = fmt.Fprintf(a.out, "%s: ok\n", files[0])
 			return err

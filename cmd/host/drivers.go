@@ -1,130 +1,253 @@
 package main
 
 import (
-	"crypto/sha256"
+	"context"
 	"errors"
 	"fmt"
-	"strconv"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 
-	"github.com/spf13/cobra"
+	"go.uber.org/zap"
 
-	"github.com/bulkhead/bulkhead/cmd/host/render"
+	"github.com/bulkhead/bulkhead/config"
+	driverswasm "github.com/bulkhead/bulkhead/drivers-wasm"
 	"github.com/bulkhead/bulkhead/graphdriver"
 	"github.com/bulkhead/bulkhead/host"
+	"github.com/bulkhead/bulkhead/host/calls"
+	"github.com/bulkhead/bulkhead/host/engine"
 )
 
-func (a *app) driverCommand() *cobra.Command {
-	return group(&cobra.Command{Use: "driver", Short: "Graph drivers: list, inspect"},
-		a.driverList(), a.driverInspect())
+// maxModule bounds what is read of a module's file, in bytes.
+const maxModule = 256 << 20
+
+// drivers are those that this run can use: what ships, and what the
+// configuration names.
+type drivers struct {
+	*app
+	readOnly bool
+	closers  []func(context.Context) error
 }
 
-// driverView is what inspect shows of a driver.
-type driverView struct {
-	Name      string
-	Source    string // "embedded", or the module's file
-	Isolation string
-	Size      int
-	SHA256    string
-	Module    *moduleView `json:",omitempty"`
+func (a *app) drivers(readOnly bool) *drivers { return &drivers{app: a, readOnly: readOnly} }
+
+// Close closes the drivers that were opened.
+func (d *drivers) Close(ctx context.Context) error {
+	var errs []error
+	for _, closer := range slices.Backward(d.closers) {
+		errs = append(errs, closer(ctx))
+	}
+	d.closers = nil
+	return errors.Join(errs...)
 }
 
-// moduleView is what a module says of itself, and what it is given.
-type moduleView struct {
-	Name          string
-	Version       string
-	DiskFormat    uint32
-	Capabilities  graphdriver.Capabilities
-	Methods       []string
-	GrantsAsked   []string
-	GrantsGiven   []string
-	GrantsMissing []string
+// known lists all drivers: embedded ones first, then configured ones.
+func (d *drivers) known() []string {
+	list := driverswasm.Names()
+	for _, name := range slices.Sorted(maps.Keys(d.cfg.Drivers)) {
+		if !slices.Contains(list, name) {
+			list = append(list, name)
+		}
+	}
+	return list
 }
 
-// view tells of a driver what needs no compiling.
-func (d *drivers) view(name string) (*driverView, error) {
+// embedded tells whether a driver is one that ships, as it ships.
+func (d *drivers) embedded(name string) bool {
+	return d.cfg.Drivers[name].Path == "" && slices.Contains(driverswasm.Names(), name)
+}
+
+func (d *drivers) registry() (*graphdriver.Registry, error) {
+	reg := &graphdriver.Registry{}
+	for _, name := range d.known() {
+		err := reg.Register(graphdriver.Registration{
+			Name: name, ThirdParty: !d.embedded(name),
+			Init: func(ctx context.Context, home string) (graphdriver.Driver, error) { return d.openAt(ctx, name, home) },
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return reg, nil
+}
+
+// choose names the driver to use on the root without opening it: the one asked for; else
+// the one whose home lies under the root; else the one that images there
+// belong to, be it known or not; else the first that ships.
+func (d *drivers) choose(purpose access) (string, error) {
+	if err := d.checkRoot(purpose); err != nil {
+		return "", err
+	}
+	if d.cfg.Driver != "" {
+		return d.cfg.Driver, d.checkName(d.cfg.Driver)
+	}
+	reg, err := d.registry()
+	if err != nil {
+		return "", err
+	}
+	name, err := reg.Choose(graphdriver.Selection{Root: d.cfg.Root})
+	if name != "" || err != nil {
+		return name, err
+	}
+	entries, err := os.ReadDir(filepath.Join(d.cfg.Root, "image"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	var found []string
+	for _, e := range entries {
+		if e.IsDir() && host.ValidateName(e.Name()) == nil {
+			found = append(found, e.Name())
+		}
+	}
+	switch shipped := driverswasm.Names(); {
+	case len(found) == 1:
+		return found[0], nil
+	case len(found) > 1:
+		return "", fmt.Errorf("%s holds images of several drivers: choose one with --driver (%s)", d.cfg.Root, strings.Join(found, ", "))
+	case len(shipped) == 0:
+		return "", fmt.Errorf("%w: no driver is embedded in this binary; build it with make, or configure one under drivers", graphdriver.ErrNoBackend)
+	default:
+		return shipped[0], nil
+	}
+}
+
+// checkName refuses a name of which there is neither a driver nor an image.
+func (d *drivers) checkName(name string) error {
+	if err := host.ValidateName(name); err != nil {
+		return err
+	}
+	if slices.Contains(d.known(), name) {
+		return nil
+	}
+	if _, err := os.Stat(filepath.Join(d.cfg.Root, "image", name)); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return fmt.Errorf("driver %q is not known (known: %s), and %s holds no images of it", name, strings.Join(d.known(), ", "), d.cfg.Root)
+}
+
+// checkDrivers refuses configured drivers that cannot be.
+func checkDrivers(cfg *config.Loaded) error {
+	shipped := driverswasm.Names()
+	for _, name := range slices.Sorted(maps.Keys(cfg.Drivers)) {
+		if err := host.ValidateName(name); err != nil {
+			return err
+		}
+		if cfg.Drivers[name].Path == "" && !slices.Contains(shipped, name) {
+			return fmt.Errorf("drivers.%s has no path, and no driver of that name ships with this binary (%s)", name, orNone(shipped))
+		}
+	}
+	return nil
+}
+
+// orNone lists the drivers that ship, and says what to do if there is none.
+func orNone(shipped []string) string {
+	if len(shipped) == 0 {
+		return "it has none: build it with make"
+	}
+	return "it has " + strings.Join(shipped, ", ")
+}
+
+// open opens the driver of that name at its home under the root. To read a
+// root that has no such home, there is none, and that is no error.
+func (d *drivers) open(ctx context.Context, name string) (graphdriver.Driver, error) {
+	home := filepath.Join(d.cfg.Root, name)
+	if _, err := os.Lstat(home); d.readOnly && errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	reg, err := d.registry()
+	if err != nil {
+		return nil, err
+	}
+	return reg.New(ctx, graphdriver.Selection{Root: d.cfg.Root, Name: name})
+}
+
+func (d *drivers) openAt(ctx context.Context, name, home string) (graphdriver.Driver, error) {
+	compile, err := d.module(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	settings := d.cfg.Drivers[name]
+	driver, err := host.Open(ctx, host.Config{
+		Name: name, Home: home, State: filepath.Join(d.cfg.Root, "bulkhead", name), Scratch: d.cfg.TempDir,
+		Embedded: d.embedded(name), Isolation: host.Isolation(settings.Isolation),
+		Options: options(settings), Grants: settings.Grants,
+		Limits: callLimits(settings.Limits), Engine: moduleLimits(settings.Limits),
+		ReadOnly: d.readOnly, Unprivileged: os.Geteuid() != 0, Log: d.log,
+	}, compile)
+	if err != nil {
+		return nil, err
+	}
+	d.closers = append(d.closers, driver.Close)
+	return host.Complete(driver), nil
+}
+
+// module prepares the compilation of a driver's module.
+func (d *drivers) module(ctx context.Context, name string) (host.Compile, error) {
 	wasm, err := d.wasm(name)
 	if err != nil {
 		return nil, err
 	}
-	v := &driverView{Name: name, Source: "embedded", Isolation: d.cfg.Drivers[name].Isolation, Size: len(wasm), SHA256: fmt.Sprintf("%x", sha256.Sum256(wasm))}
-	if !d.embedded(name) {
-		v.Source = d.cfg.Drivers[name].Path
+	rt, err := d.runtime(ctx)
+	if err != nil {
+		return nil, err
 	}
-	if v.Isolation == "" && d.embedded(name) {
-		v.Isolation = string(host.Thread)
-	}
-	return v, nil
+	d.closers = append(d.closers, rt.Close)
+	return host.Wasm(rt, name, wasm, moduleLimits(d.cfg.Drivers[name].Limits)), nil
 }
 
-func (a *app) driverList() *cobra.Command {
-	var full, quiet bool
-	var format string
-	cmd := &cobra.Command{
-		Use:     "ls",
-		Aliases: []string{"list"},
-		Short:   "List drivers that ship with bulkhead and those that are configured",
-		Args:    args(cobra.NoArgs),
-		RunE: func(*cobra.Command, []string) error {
-			d := a.drivers(true)
-			var rows []render.Row
-			var errs []error
-			for _, name := range d.known() {
-				v, err := d.view(name)
-				if err != nil {
-					errs = append(errs, err)
-					continue
-				}
-				rows = append(rows, render.Row{
-					"Name": v.Name, "Source": v.Source, "Isolation": v.Isolation, "Size": render.Size(int64(v.Size)),
-					"Bytes": strconv.Itoa(v.Size), "SHA256": shortID(v.SHA256, full),
-				})
-			}
-			var err error
-			if quiet {
-				err = a.column(rows, "Name")
-			} else {
-				err = driverTable().Write(a.out, format, rows)
-			}
-			return errors.Join(append(errs, err)...)
-		},
+// wasm reads a driver's module.
+func (d *drivers) wasm(name string) ([]byte, error) {
+	path := d.cfg.Drivers[name].Path
+	if path == "" {
+		return driverswasm.Load(name)
 	}
-	cmd.Flags().BoolVar(&full, "no-trunc", false, "do not shorten digests")
-	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "show only names")
-	formatFlag(cmd, &format)
-	return cmd
+	fi, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("driver %s: %w", name, err)
+	}
+	if !fi.Mode().IsRegular() || fi.Size() > maxModule {
+		return nil, fmt.Errorf("driver %s: %s is not a file of at most %d bytes", name, path, maxModule)
+	}
+	return os.ReadFile(path)
 }
 
-func driverTable() render.Table {
-	return render.Table{
-		Fields: []string{"Name", "Source", "Isolation", "Size", "SHA256"},
-		Headers: map[string]string{
-			"Name": "NAME", "Source": "SOURCE", "Isolation": "ISOLATION", "Size": "SIZE", "Bytes": "BYTES", "SHA256": "SHA256",
-		},
+// runtime compiles with a cache if there can be one, since a cache only saves
+// time.
+func (d *drivers) runtime(ctx context.Context) (*engine.Runtime, error) {
+	dir := d.cfg.CacheDir
+	if dir == "" {
+		return engine.New(ctx, engine.Config{})
 	}
+	err := os.MkdirAll(filepath.Dir(dir), 0o755)
+	if err == nil {
+		var rt *engine.Runtime
+		if rt, err = engine.New(ctx, engine.Config{CacheDir: dir}); err == nil {
+			return rt, nil
+		}
+	}
+	d.log.Warn("compiled drivers are not kept", zap.String("cache-dir", dir), zap.Error(err))
+	return engine.New(ctx, engine.Config{})
 }
 
-func (a *app) driverInspect() *cobra.Command {
-	var format string
-	cmd := &cobra.Command{
-		Use:   "inspect DRIVER [DRIVER...]",
-		Short: "Show what drivers are, can do, and are allowed",
-		Args:  args(cobra.MinimumNArgs(1)),
-		RunE: func(cmd *cobra.Command, names []string) (err error) {
-			d := a.drivers(true)
-			defer func() { err = errors.Join(err, d.Close(cmd.Context())) }()
-			views := []any{}
-			var errs []error
-			for _, name := range names {
-				v, err := d.describe(cmd.Context(), name)
-				if err != nil {
-					errs = append(errs, err)
-					continue
-				}
-				views = append(views, v)
-			}
-			return errors.Join(append(errs, a.documents(format, views))...)
-		},
+func options(d config.Driver) []graphdriver.Pair {
+	var pairs []graphdriver.Pair
+	for _, o := range d.Options {
+		key, value, _ := strings.Cut(o, "=")
+		pairs = append(pairs, graphdriver.Pair{Key: key, Value: value})
 	}
-	inspectFlag(cmd, &format)
-	return cmd
+	return pairs
+}
+
+func callLimits(l config.DriverLimits) calls.Limits {
+	return calls.Limits{Deadline: l.Deadline, Idle: l.StreamIdle, Log: int(l.Log), Output: int64(l.Output), OpenFiles: l.OpenFiles}
+}
+
+func moduleLimits(l config.DriverLimits) engine.Limits {
+	return engine.Limits{
+		MemoryPages: uint32(min(l.Memory/(64<<10), 1<<16)), MemoryBudget: uint64(l.MemoryBudget), HighWater: uint64(l.HighWater),
+		Idle: l.Instances,
+	}
 }

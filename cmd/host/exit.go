@@ -11,7 +11,6 @@ import (
 
 	"github.com/bulkhead/bulkhead/graphdriver"
 	"github.com/bulkhead/bulkhead/image"
-	"github.com/bulkhead/bulkhead/image/archive"
 	"github.com/bulkhead/bulkhead/image/refs"
 	"github.com/bulkhead/bulkhead/layer"
 
@@ -23,7 +22,7 @@ const (
 	exitOK      = 0
 	exitFailed  = 1
 	exitUsage   = 2
-	exitCorrupt = 3 // stored or given data is not what its digest says
+	exitCorrupt = 3 // stored data is not what was stored
 )
 
 // usageError is a command line that cannot be understood.
@@ -52,9 +51,7 @@ func exitCode(err error) int {
 	case errors.As(err, &bad), errors.As(err, &format):
 		return exitUsage
 	}
-	for _, corrupt := range []error{
-		layer.ErrCorrupt, layer.ErrDigestMismatch, image.ErrCorrupt, refs.ErrCorrupt, archive.ErrMismatch, graphdriver.ErrCorrupt,
-	} {
+	for _, corrupt := range []error{layer.ErrCorrupt, image.ErrCorrupt, refs.ErrCorrupt, graphdriver.ErrCorrupt} {
 		if errors.Is(err, corrupt) {
 			return exitCorrupt
 		}

@@ -24,22 +24,29 @@ func (a *app) imageLoad() *cobra.Command {
 			if from == "" && isTerminal(a.in) {
 				return usage(cmd, errors.New("no archive on standard input: name one with -i, or pipe it in"))
 			}
-			return a.with(ctx, write, func(o *opened) error {
-				in, err := a.openArchive(ctx, from)
-				if err != nil {
-					return err
-				}
+			// What can be told now is told before the archive is read; but the
+			// root is not locked while a pipe is waited for.
+			if _, err := a.drivers(false).choose(write); err != nil {
+				return err
+			}
+			in, err := a.openArchive(ctx, from)
+			if err != nil {
+				return err
+			}
+			err = a.with(ctx, write, func(o *opened) error {
 				bars := a.progress(quiet, verbose)
 				loaded, err := archive.Load(ctx, o.Stores, in, archive.LoadOptions{
 					Progress: bars,
 					Limits:   archive.Limits{Layer: int64(a.cfg.Limits.Layer), Total: int64(a.cfg.Limits.Load)},
 				})
 				bars.Close()
-				if err := errors.Join(err, in.Close()); err != nil {
+				if err != nil {
 					return err
 				}
-				return a.showLoaded(loaded)
+				a.showLoaded(loaded)
+				return nil
 			})
+			return errors.Join(err, in.Close())
 		},
 	}
 	cmd.Flags().StringVarP(&from, "input", "i", "", "read from this file or directory instead of standard input")
@@ -57,7 +64,7 @@ func (a *app) openArchive(ctx context.Context, path string) (input.Archive, erro
 	return input.Open(ctx, path, opts)
 }
 
-func (a *app) showLoaded(loaded []archive.Loaded) error {
+func (a *app) showLoaded(loaded []archive.Loaded) {
 	for _, l := range loaded {
 		for _, m := range l.Moved {
 			fmt.Fprintf(a.out, "The image %s already existed; image %s has lost that name\n", m.Name, m.From)
@@ -65,18 +72,17 @@ func (a *app) showLoaded(loaded []archive.Loaded) error {
 		for _, name := range l.Names {
 			fmt.Fprintf(a.out, "Loaded image: %s\n", name)
 		}
-		if len(l.Names) > 0 {
-			continue
-		}
-		if _, err := fmt.Fprintf(a.out, "Loaded image ID: %s\n", l.ID); err != nil {
-			return err
+		if len(l.Names) == 0 {
+			fmt.Fprintf(a.out, "Loaded image ID: %s\n", l.ID)
 		}
 	}
-	return nil
 }
 
 // isTerminal tells whether a stream is one that a person types on or reads.
 func isTerminal(stream any) bool {
+	if c, ok := stream.(*checked); ok {
+		stream = c.Writer
+	}
 	f, ok := stream.(*os.File)
 	return ok && terminal(f)
 }

@@ -121,6 +121,11 @@ func TestRefusedArchiveSaysWhyInOneLine(t *testing.T) {
 	}
 	c.bad(exitFailed, "not a whole tar file", "image", "load", "-i", bad)
 	c.bad(exitFailed, "no such file", "image", "load", "-i", bad+"x")
+	if _, err := os.Stat(c.root); err == nil {
+		t.Error("an archive that cannot be read made the root")
+	}
+	good, _ := c.archive("app:1", "hello")
+	c.good("image", "load", "-i", good)
 	c.bad(exitFailed, "no such image: app:9", "image", "save", "app:9")
 	c.bad(exitFailed, "no such image: app:9", "image", "tag", "app:9", "x")
 	c.bad(exitFailed, "no such image: app:9", "image", "rm", "app:9")

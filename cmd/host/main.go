@@ -26,6 +26,8 @@ type streams struct {
 
 // run carries out one command line and returns the exit code.
 func run(ctx context.Context, args []string, s streams) int {
+	out := &checked{Writer: s.out}
+	s.out = out
 	a := &app{streams: s}
 	root := a.rootCommand()
 	root.SetArgs(args)
@@ -33,6 +35,24 @@ func run(ctx context.Context, args []string, s streams) int {
 	root.SetOut(s.out)
 	root.SetErr(s.err)
 	err := root.ExecuteContext(ctx)
+	if err == nil {
+		err = out.err // of a write that nobody looked at
+	}
 	report(ctx, s.err, err)
 	return exitCode(err)
+}
+
+// checked remembers the first error of a writer, so that no command has to
+// look at each line that it prints.
+type checked struct {
+	io.Writer
+	err error
+}
+
+func (c *checked) Write(p []byte) (int, error) {
+	n, err := c.Writer.Write(p)
+	if c.err == nil {
+		c.err = err
+	}
+	return n, err
 }

@@ -3,6 +3,9 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
+	"os"
 
 	"github.com/bulkhead/bulkhead/graphdriver"
 	"github.com/bulkhead/bulkhead/image"
@@ -69,7 +72,7 @@ func (a *app) open(ctx context.Context, purpose access) (_ *opened, err error) {
 	}()
 	drivers := a.drivers(!purpose.changesLayers())
 	o.closers = append(o.closers, drivers.Close)
-	if o.driverName, err = drivers.choose(); err != nil {
+	if o.driverName, err = drivers.choose(purpose); err != nil {
 		return nil, err
 	}
 	if mode := purpose.lock(); mode != 0 {
@@ -86,6 +89,21 @@ func (a *app) open(ctx context.Context, purpose access) (_ *opened, err error) {
 		}
 	}
 	return o, a.openStores(ctx, o, driver, purpose)
+}
+
+// checkRoot refuses a root that is none. Only what adds images makes one;
+// what reads finds nothing in one that is not there.
+func (a *app) checkRoot(purpose access) error {
+	fi, err := os.Stat(a.cfg.Root)
+	switch {
+	case err == nil && !fi.IsDir():
+		return fmt.Errorf("%s is not a directory: name another with --root", a.cfg.Root)
+	case errors.Is(err, fs.ErrNotExist) && (purpose == names || purpose == remove):
+		return fmt.Errorf("%s does not exist: name the root of the images with --root", a.cfg.Root)
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	}
+	return err
 }
 
 func (a *app) openStores(ctx context.Context, o *opened, driver graphdriver.Driver, purpose access) (err error) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -24,6 +25,7 @@ func (a *app) rootCommand() *cobra.Command {
 		Short:         "Store container images with sandboxed graph drivers",
 		SilenceUsage:  true,
 		SilenceErrors: true,
+		Version:       version,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			return a.configure(cmd)
 		},
@@ -36,9 +38,30 @@ func (a *app) rootCommand() *cobra.Command {
 	flags.String("log-format", "text", "text or json")
 	flags.Duration("lock-timeout", 30*time.Second, "how long to wait for another process that uses the root")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, err) })
+	root.SetVersionTemplate("bulkhead {{.Version}}\n")
+	root.SetHelpCommand(helpCommand(root))
 	group(root,
 		a.imageCommand(), a.layerCommand(), a.driverCommand(), a.configCommand(), a.versionCommand())
 	return root
+}
+
+// helpCommand is cobra's, but for saying so when there is no such command.
+func helpCommand(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:         "help [COMMAND]",
+		Short:       "Help about any command",
+		Annotations: map[string]string{withoutConfig: "true"},
+		RunE: func(_ *cobra.Command, args []string) error {
+			about, left, err := root.Find(args)
+			if err == nil && len(left) > 0 {
+				err = fmt.Errorf("unknown command %q for %q", left[0], about.CommandPath())
+			}
+			if err != nil {
+				return usage(root, err)
+			}
+			return about.Help()
+		},
+	}
 }
 
 // group makes cmd a command that only has commands beneath it.
@@ -73,7 +96,15 @@ func (a *app) configure(cmd *cobra.Command) error {
 		return nil
 	}
 	var err error
-	if a.cfg, err = config.Load(config.Sources{File: a.configFile, Flags: cmd.Flags()}); err != nil {
+	a.cfg, err = config.Load(config.Sources{File: a.configFile, Flags: cmd.Flags()})
+	var value *config.ValueError
+	if errors.As(err, &value) && cmd.Flags().Changed(value.Key) {
+		return usage(cmd, err)
+	}
+	if err == nil {
+		err = checkDrivers(a.cfg)
+	}
+	if err != nil {
 		return err
 	}
 	a.log, err = newLog(a.err, a.cfg.LogLevel, a.cfg.LogFormat)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/bulkhead/bulkhead/image/internal/fifo"
 	"github.com/bulkhead/bulkhead/layer"
 )
 
@@ -72,7 +73,7 @@ func SaveTo(ctx context.Context, from Stores, names []string, w io.Writer, opts 
 }
 
 func saveSpecial(ctx context.Context, from Stores, names []string, path string, opts SaveOptions) error {
-	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	f, err := fifo.Open(ctx, path, os.O_WRONLY)
 	if err != nil {
 		return err
 	}

@@ -13,12 +13,12 @@ import (
 // saveFile writes a tar beside path and puts it there when it is whole.
 func saveFile(ctx context.Context, layers *layer.Store, images []*selected, path string, opts SaveOptions) error {
 	if fi, err := os.Stat(path); err == nil && fi.IsDir() {
-		return &os.PathError{Op: "save to", Path: path, Err: errors.New("is a directory")}
+		return saveTo(path, errors.New("is a directory"))
 	}
 	dir := filepath.Dir(path)
 	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".tmp-")
 	if err != nil {
-		return err
+		return saveTo(path, err)
 	}
 	err = newSaver(layers, images, opts).write(ctx, newFileSink(f))
 	if err == nil {
@@ -36,6 +36,15 @@ func saveFile(ctx context.Context, layers *layer.Store, images []*selected, path
 	return syncDir(dir)
 }
 
+// saveTo names the path that was asked for instead of the temporary one.
+func saveTo(path string, err error) error {
+	var temp *os.PathError
+	if errors.As(err, &temp) {
+		err = temp.Err
+	}
+	return &os.PathError{Op: "save to", Path: path, Err: err}
+}
+
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
@@ -48,12 +57,12 @@ func syncDir(dir string) error {
 // whole. Nothing may be at path.
 func saveDir(ctx context.Context, layers *layer.Store, images []*selected, path string, opts SaveOptions) error {
 	if _, err := os.Lstat(path); err == nil {
-		return &os.PathError{Op: "save to", Path: path, Err: os.ErrExist}
+		return saveTo(path, os.ErrExist)
 	}
 	parent := filepath.Dir(path)
 	temp, err := os.MkdirTemp(parent, "."+filepath.Base(path)+".tmp-")
 	if err != nil {
-		return err
+		return saveTo(path, err)
 	}
 	err = newSaver(layers, images, opts).write(ctx, &dirSink{root: temp})
 	if err == nil {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"github.com/bulkhead/bulkhead/image/internal/fifo"
 )
 
 // ErrRefused is wrapped by every error that the archive's content causes, as
@@ -70,7 +72,7 @@ type Options struct {
 // Open opens the archive at path: a directory, a tar file, a compressed one,
 // or something to read one from, such as a named pipe.
 func Open(ctx context.Context, path string, opts Options) (Archive, error) {
-	f, err := os.Open(path)
+	f, err := fifo.Open(ctx, path, os.O_RDONLY)
 	if err != nil {
 		return nil, err
 	}

@@ -13,9 +13,12 @@ import (
 // spool copies what r yields, decompressed, into a temporary file that has
 // no name, so that nothing is left of it however the process ends.
 func spool(ctx context.Context, r io.Reader, dir string, limit int64) (_ *os.File, err error) {
+	if dir == "" {
+		dir = os.TempDir()
+	}
 	f, err := nameless(dir)
 	if err != nil {
-		return nil, fmt.Errorf("temporary file for the archive: %w", err)
+		return nil, fmt.Errorf("keep the archive in %s (temp-dir names another place): %w", dir, err)
 	}
 	defer func() {
 		if err != nil {
@@ -30,6 +33,10 @@ func spool(ctx context.Context, r io.Reader, dir string, limit int64) (_ *os.Fil
 	}
 	defer plain.Close()
 	n, err := io.Copy(f, io.LimitReader(plain, limit+1))
+	var full *os.PathError
+	if errors.As(err, &full) && full.Path == f.Name() {
+		return nil, fmt.Errorf("keep the archive in %s (temp-dir names another place): %w", dir, full.Err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read the archive: %w", err)
 	}
@@ -44,12 +51,9 @@ func spool(ctx context.Context, r io.Reader, dir string, limit int64) (_ *os.Fil
 
 // nameless makes a file that vanishes when it is closed.
 func nameless(dir string) (*os.File, error) {
-	if dir == "" {
-		dir = os.TempDir()
-	}
 	fd, err := unix.Open(dir, unix.O_RDWR|unix.O_TMPFILE|unix.O_EXCL|unix.O_CLOEXEC, 0o600)
 	if err == nil {
-		return os.NewFile(uintptr(fd), "archive"), nil
+		return os.NewFile(uintptr(fd), dir), nil
 	}
 	f, err := os.CreateTemp(dir, ".bulkhead-archive-") // no O_TMPFILE here
 	if err != nil {

@@ -14,15 +14,14 @@ import (
 const maxCommand = 200
 
 // sign writes into the lock file who holds it: process, time, command, one a
-// line. It is read for error messages only.
-func sign(f *os.File) error {
+// line. It is read for error messages only, and that it fails on a full file
+// system must not keep anybody from removing something there.
+func sign(f *os.File) {
 	command := append([]string{filepath.Base(os.Args[0])}, os.Args[1:]...)
 	text := fmt.Sprintf("%d\n%s\n%s\n", os.Getpid(), time.Now().Format(time.RFC3339), printable(strings.Join(command, " ")))
-	if err := f.Truncate(0); err != nil {
-		return err
+	if f.Truncate(0) == nil {
+		f.WriteAt([]byte(text), 0)
 	}
-	_, err := f.WriteAt([]byte(text), 0)
-	return err
 }
 
 func printable(s string) string {

@@ -47,15 +47,20 @@ func (t Table) Write(w io.Writer, format string, rows []Row) error {
 	if err := tmpl.Execute(&header, t.Headers); err != nil {
 		return formatError(err)
 	}
-	var out io.Writer = w
-	if asTable {
-		tw := tabwriter.NewWriter(w, 10, 1, 3, ' ', 0)
-		defer tw.Flush()
-		out = tw
-		if _, err := fmt.Fprintln(out, header.String()); err != nil {
-			return err
-		}
+	if !asTable {
+		return lines(w, tmpl, rows)
 	}
+	tw := tabwriter.NewWriter(w, 10, 1, 3, ' ', 0)
+	if _, err := fmt.Fprintln(tw, header.String()); err != nil {
+		return err
+	}
+	if err := lines(tw, tmpl, rows); err != nil {
+		return err
+	}
+	return tw.Flush()
+}
+
+func lines(out io.Writer, tmpl *template.Template, rows []Row) error {
 	for _, row := range rows {
 		if err := tmpl.Execute(out, row); err != nil {
 			return formatError(err)

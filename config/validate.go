@@ -1,0 +1,107 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// ValueError is a value that a key cannot have.
+type ValueError struct {
+	Key  string
+	Text string // what it is, and what it could be
+}
+
+func (e *ValueError) Error() string { return e.Key + " " + e.Text }
+
+func bad(key, format string, args ...any) error {
+	return &ValueError{Key: key, Text: fmt.Sprintf(format, args...)}
+}
+
+// page is the unit of a module's memory; it cannot have more than maxPages.
+const (
+	page     = 64 << 10
+	maxPages = 1 << 16
+)
+
+// validate checks values against each other and makes paths absolute.
+func (c *Config) validate() error {
+	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel) {
+		return bad("log-level", "%q: use debug, info, warn or error", c.LogLevel)
+	}
+	if !slices.Contains([]string{"text", "json"}, c.LogFormat) {
+		return bad("log-format", "%q: use text or json", c.LogFormat)
+	}
+	if c.LockTimeout < 0 {
+		return bad("lock-timeout", "%s: use 0 for no wait, or more", c.LockTimeout)
+	}
+	if c.Root == "" {
+		return bad("root", "is not set and there is no home directory to put it in: pass --root")
+	}
+	for _, path := range []*string{&c.Root, &c.CacheDir, &c.TempDir} {
+		if *path == "" {
+			continue
+		}
+		abs, err := filepath.Abs(*path)
+		if err != nil {
+			return err
+		}
+		*path = abs
+	}
+	if c.TempDir == "" {
+		c.TempDir = os.TempDir()
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Drivers)) {
+		if err := c.Drivers[name].validate("drivers." + name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d Driver) validate(key string) error {
+	if d.Isolation != "" && d.Isolation != "thread" {
+		return bad(key+".isolation", "%q: use thread", d.Isolation)
+	}
+	for _, o := range d.Options {
+		if name, _, ok := strings.Cut(o, "="); !ok || name == "" {
+			return bad(key+".options", "%q is not key=value", o)
+		}
+	}
+	for _, g := range d.Grants {
+		if !validGrant(g) {
+			return bad(key+".grants", "%q: use chown, setid, mknod.whiteout, mknod.device or xattr.PREFIX", g)
+		}
+	}
+	return d.Limits.validate(key + ".limits.")
+}
+
+func validGrant(name string) bool {
+	prefix, ok := strings.CutPrefix(name, "xattr.")
+	return ok && prefix != "" || slices.Contains([]string{"chown", "setid", "mknod.whiteout", "mknod.device"}, name)
+}
+
+func (l DriverLimits) validate(key string) error {
+	for _, d := range []struct {
+		name  string
+		value time.Duration
+	}{{"deadline", l.Deadline}, {"stream-idle", l.StreamIdle}} {
+		if d.value < 0 {
+			return bad(key+d.name, "%s: use 0 for the default, or more", d.value)
+		}
+	}
+	if l.OpenFiles < 0 {
+		return bad(key+"open-files", "%d: use 0 for the default, or more", l.OpenFiles)
+	}
+	if l.Instances < -1 {
+		return bad(key+"instances", "%d: use -1 to keep none, 0 for the default, or more", l.Instances)
+	}
+	if l.Memory != 0 && (l.Memory < page || l.Memory > maxPages*page) {
+		return bad(key+"memory", "%s: use 0 for the default, or 64KiB to 4GiB", l.Memory)
+	}
+	return nil
+}
