@@ -125,7 +125,14 @@ func (d *drivers) checkName(name string) error {
 	if _, err := os.Stat(filepath.Join(d.cfg.Root, "image", name)); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return fmt.Errorf("driver %q is not known (known: %s), and %s holds no images of it", name, strings.Join(d.known(), ", "), d.cfg.Root)
+	return d.unknown(name)
+}
+
+func (d *drivers) unknown(name string) error {
+	if known := d.known(); len(known) > 0 {
+		return fmt.Errorf("driver %q is not known (known: %s): configure it under drivers, or name another with --driver", name, strings.Join(known, ", "))
+	}
+	return fmt.Errorf("driver %q is not known: no driver is embedded in this binary; build it with make, or configure one under drivers", name)
 }
 
 // checkDrivers refuses configured drivers that cannot be.
@@ -156,6 +163,9 @@ func (d *drivers) open(ctx context.Context, name string) (graphdriver.Driver, er
 	home := filepath.Join(d.cfg.Root, name)
 	if _, err := os.Lstat(home); d.readOnly && errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
+	}
+	if !slices.Contains(d.known(), name) {
+		return nil, d.unknown(name)
 	}
 	reg, err := d.registry()
 	if err != nil {
