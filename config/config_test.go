@@ -111,26 +111,57 @@ func TestEnvironmentReachesConfiguredDrivers(t *testing.T) {
 
 func TestWhatIsNotUnderstoodIsRefusedByName(t *testing.T) {
 	for text, want := range map[string]string{
-		"rooot: /x":                                `unknown key "rooot" (did you mean "root"?)`,
-		"rooot:":                                   `unknown key "rooot" (did you mean "root"?)`,
-		"drivers: {vfs: {isolaton: thread}}":       `unknown key "drivers.vfs.isolaton" (did you mean "drivers.vfs.isolation"?)`,
-		"drivers: {vfs: {limits: {memry: 1}}}":     `did you mean "drivers.vfs.limits.memory"?`,
-		"drivers: vfs":                             `key "drivers" needs keys beneath it`,
-		"root: {a: b}":                             "root",
-		"lock-timeout: 30":                         "has no unit",
-		"limits: {layer: lots}":                    `"lots" is not a size`,
-		"limits: {layer: -1}":                      `"-1" is not a size`,
-		"log-level: loud":                          `log-level "loud"`,
-		"log-format: xml":                          `log-format "xml"`,
-		"drivers: {vfs: {options: [novalue]}}":     `"novalue" is not key=value`,
-		"root: [":                                  "c.yaml: ",
-		"root: /a\nroot: /b":                       "c.yaml: ",
-		"drivers: {vfs: {limits: {deadline: -x}}}": "duration",
+		"rooot: /x":                                    `unknown key "rooot" (did you mean "root"?)`,
+		"rooot:":                                       `unknown key "rooot" (did you mean "root"?)`,
+		"drivers: {vfs: {isolaton: thread}}":           `unknown key "drivers.vfs.isolaton" (did you mean "drivers.vfs.isolation"?)`,
+		"drivers: {vfs: {limits: {memry: 1}}}":         `did you mean "drivers.vfs.limits.memory"?`,
+		"drivers: vfs":                                 `key "drivers" needs keys beneath it`,
+		"root: {a: b}":                                 "root",
+		"lock-timeout: 30":                             "has no unit",
+		"limits: {layer: lots}":                        `"lots" is not a size`,
+		"limits: {layer: -1}":                          `"-1" is not a size`,
+		"log-level: loud":                              `c.yaml: log-level "loud"`,
+		"log-format: xml":                              `log-format "xml"`,
+		"drivers: {vfs: {options: [novalue]}}":         `"novalue" is not key=value`,
+		"root: [":                                      "c.yaml: ",
+		"root: /a\nroot: /b":                           "c.yaml: ",
+		"drivers: {vfs: {limits: {deadline: -x}}}":     "duration",
+		"drivers: {vfs: {limits: {deadline: -1s}}}":    "c.yaml: drivers.vfs.limits.deadline -1s",
+		"drivers: {vfs: {limits: {stream-idle: -1s}}}": "drivers.vfs.limits.stream-idle -1s",
+		"drivers: {vfs: {limits: {open-files: -1}}}":   "drivers.vfs.limits.open-files -1",
+		"drivers: {vfs: {limits: {instances: -2}}}":    "drivers.vfs.limits.instances -2",
+		"drivers: {vfs: {limits: {memory: 5GiB}}}":     "drivers.vfs.limits.memory 5GiB",
+		"drivers: {vfs: {isolation: none}}":            `drivers.vfs.isolation "none"`,
+		"drivers: {vfs: {grants: [xattr.]}}":           `drivers.vfs.grants "xattr."`,
 	} {
 		_, err := config.Load(config.Sources{File: write(t, "c.yaml", text), NoEnv: true})
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: error %v, want one line with %s", text, err, want)
 		}
+	}
+}
+
+func TestDriverWithNothingSetIsADriverAllTheSame(t *testing.T) {
+	for _, text := range []string{"drivers: {vfs: {}}", "drivers: {vfs: }", "drivers: {VFS: {limits: {}}}", "Drivers: {vfs: {limits: {deadline: }}}"} {
+		l, err := config.Load(config.Sources{File: write(t, "c.yaml", text), NoEnv: true})
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		if _, ok := l.Drivers["vfs"]; !ok || len(l.Drivers) != 1 {
+			t.Errorf("%s: drivers are %v", text, l.Drivers)
+		}
+		if s := setting(t, l, "drivers.vfs.limits.memory"); s.Origin != "default" {
+			t.Errorf("%s: %+v", text, s)
+		}
+	}
+}
+
+func TestEnvironmentIsNamedForAValueThatCannotBe(t *testing.T) {
+	t.Setenv("BULKHEAD_LOG_FORMAT", "xml")
+	_, err := config.Load(config.Sources{Dir: t.TempDir()})
+	if err == nil || !strings.HasPrefix(err.Error(), `environment BULKHEAD_LOG_FORMAT: log-format "xml"`) {
+		t.Error(err)
 	}
 }
 

@@ -71,7 +71,16 @@ func Load(src Sources) (*Loaded, error) {
 	if err := l.decode(); err != nil {
 		return nil, err
 	}
-	return l, l.Config.validate()
+	err := l.Config.validate()
+	var value *ValueError
+	if errors.As(err, &value) {
+		for _, key := range l.keys() {
+			if strings.Join(key, ".") == value.Key {
+				value.Origin = l.origin(key)
+			}
+		}
+	}
+	return l, err
 }
 
 // named lists the drivers that the file names, those with nothing set too,

@@ -12,11 +12,21 @@ import (
 
 // ValueError is a value that a key cannot have.
 type ValueError struct {
-	Key  string
-	Text string // what it is, and what it could be
+	Key    string
+	Text   string // what it is, and what it could be
+	Origin string // as Setting has it
 }
 
-func (e *ValueError) Error() string { return e.Key + " " + e.Text }
+func (e *ValueError) Error() string {
+	text := e.Key + " " + e.Text
+	if place, ok := strings.CutPrefix(e.Origin, "file "); ok {
+		return place + ": " + text
+	}
+	if strings.HasPrefix(e.Origin, "environment ") {
+		return e.Origin + ": " + text
+	}
+	return text
+}
 
 func bad(key, format string, args ...any) error {
 	return &ValueError{Key: key, Text: fmt.Sprintf(format, args...)}

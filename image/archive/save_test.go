@@ -16,8 +16,11 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/bulkhead/bulkhead/image"
 	"github.com/bulkhead/bulkhead/image/archive"
+	"github.com/bulkhead/bulkhead/layer"
 )
 
 // loaded is a store with the sample under the names.
@@ -264,5 +267,41 @@ func TestProgressIsToldOfEachLayer(t *testing.T) {
 	}
 	if want := []string{fmt.Sprint("start ", len(s.layers[0])), "advance", "done"}; !slices.Equal(p.calls, want) {
 		t.Errorf("told %v, want %v", p.calls, want)
+	}
+}
+
+// looker looks at a directory while images are saved to it.
+type looker struct {
+	dir   string
+	names []string
+}
+
+func (l *looker) Start(layer.DiffID, int64) {
+	entries, _ := os.ReadDir(l.dir)
+	for _, e := range entries {
+		l.names = append(l.names, e.Name())
+	}
+}
+func (*looker) Advance(layer.DiffID, int64) {}
+func (*looker) Done(layer.DiffID)           {}
+
+func TestArchiveHasNoNameUntilItIsWhole(t *testing.T) {
+	s := newSample(t, "one", "two")
+	st := loaded(t, s, "app:1")
+	dir := t.TempDir()
+	if fd, err := unix.Open(dir, unix.O_RDWR|unix.O_TMPFILE|unix.O_CLOEXEC, 0o600); err != nil {
+		t.Skipf("files without a name: %v", err)
+	} else {
+		unix.Close(fd)
+	}
+	path := filepath.Join(dir, "out.tar")
+	look := &looker{dir: dir}
+	for range 2 { // the second time it replaces the first
+		if err := archive.Save(context.Background(), st, []string{"app:1"}, path, archive.SaveOptions{Progress: look}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(look.names) != 2 || look.names[0] != "out.tar" {
+		t.Errorf("while two layers were saved twice there were %v", look.names)
 	}
 }

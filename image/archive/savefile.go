@@ -15,25 +15,21 @@ func saveFile(ctx context.Context, layers *layer.Store, images []*selected, path
 	if fi, err := os.Stat(path); err == nil && fi.IsDir() {
 		return saveTo(path, errors.New("is a directory"))
 	}
-	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".tmp-")
+	f, err := newOutput(path)
 	if err != nil {
 		return saveTo(path, err)
 	}
-	err = newSaver(layers, images, opts).write(ctx, newFileSink(f))
+	err = newSaver(layers, images, opts).write(ctx, newFileSink(f.File))
 	if err == nil {
 		err = f.Sync()
 	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
 	if err == nil {
-		err = os.Rename(f.Name(), path)
+		err = f.place(path)
 	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
 	}
-	return syncDir(dir)
+	return syncDir(filepath.Dir(path))
 }
 
 // saveTo names the path that was asked for instead of the temporary one.
@@ -41,6 +37,10 @@ func saveTo(path string, err error) error {
 	var temp *os.PathError
 	if errors.As(err, &temp) {
 		err = temp.Err
+	}
+	var link *os.LinkError
+	if errors.As(err, &link) {
+		err = link.Err
 	}
 	return &os.PathError{Op: "save to", Path: path, Err: err}
 }
@@ -60,7 +60,7 @@ func saveDir(ctx context.Context, layers *layer.Store, images []*selected, path 
 		return saveTo(path, os.ErrExist)
 	}
 	parent := filepath.Dir(path)
-	temp, err := os.MkdirTemp(parent, "."+filepath.Base(path)+".tmp-")
+	temp, err := os.MkdirTemp(parent, tempName(path))
 	if err != nil {
 		return saveTo(path, err)
 	}
