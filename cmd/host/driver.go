@@ -112,17 +112,7 @@ func (a *app) driverInspect() *cobra.Command {
 		RunE: func(cmd *cobra.Command, names []string) (err error) {
 			d := a.drivers(true)
 			defer func() { err = errors.Join(err, d.Close(cmd.Context())) }()
-			views := []any{}
-			var errs []error
-			for _, name := range names {
-				v, err := d.describe(cmd.Context(), name)
-				if err != nil {
-					errs = append(errs, err)
-					continue
-				}
-				views = append(views, v)
-			}
-			return errors.Join(append(errs, a.documents(format, views))...)
+			return a.inspect(format, names, func(name string) (any, error) { return d.describe(cmd.Context(), name) })
 		},
 	}
 	inspectFlag(cmd, &format)

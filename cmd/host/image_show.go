@@ -20,19 +20,13 @@ func (a *app) imageInspect() *cobra.Command {
 		Args:  args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, images []string) error {
 			return a.with(cmd.Context(), list, func(o *opened) error {
-				found := []any{}
-				var errs []error
-				for _, name := range images {
+				return a.inspect(format, images, func(name string) (any, error) {
 					id, err := o.Images.Resolve(name)
-					if err == nil {
-						var in *image.Inspection
-						if in, err = o.Images.Inspect(cmd.Context(), id); err == nil {
-							found = append(found, in)
-						}
+					if err != nil {
+						return nil, err
 					}
-					errs = append(errs, err)
-				}
-				return errors.Join(append(errs, a.documents(format, found))...)
+					return o.Images.Inspect(cmd.Context(), id)
+				})
 			})
 		},
 	}
@@ -44,12 +38,24 @@ func inspectFlag(cmd *cobra.Command, format *string) {
 	cmd.Flags().StringVarP(format, "format", "f", "", `"json" or a template, instead of indented JSON`)
 }
 
-// documents writes what inspect shows.
-func (a *app) documents(format string, values []any) error {
-	if format == "" {
-		return render.JSON(a.out, values)
+// inspect shows what is found of each name, and then what is not.
+func (a *app) inspect(format string, names []string, find func(name string) (any, error)) error {
+	found := []any{}
+	var errs []error
+	for _, name := range names {
+		v, err := find(name)
+		if err == nil {
+			found = append(found, v)
+		}
+		errs = append(errs, err)
 	}
-	return render.Each(a.out, format, values)
+	var err error
+	if format == "" {
+		err = render.JSON(a.out, found)
+	} else {
+		err = render.Each(a.out, format, found)
+	}
+	return errors.Join(append(errs, err)...)
 }
 
 func (a *app) imageHistory() *cobra.Command {

@@ -120,13 +120,10 @@ func (a *app) layerInspect() *cobra.Command {
 		Args:  args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, ids []string) error {
 			return a.with(cmd.Context(), list, func(o *opened) error {
-				found := []any{}
-				var errs []error
-				for _, id := range ids {
+				return a.inspect(format, ids, func(id string) (any, error) {
 					chain, err := findLayer(o.Layers, id)
 					if err != nil {
-						errs = append(errs, err)
-						continue
+						return nil, err
 					}
 					l := o.Layers.Map()[chain]
 					view := layerView{
@@ -136,9 +133,8 @@ func (a *app) layerInspect() *cobra.Command {
 					if p := l.Parent(); p != nil {
 						view.Parent = p.ChainID().String()
 					}
-					found = append(found, view)
-				}
-				return errors.Join(append(errs, a.documents(format, found))...)
+					return view, nil
+				})
 			})
 		},
 	}
