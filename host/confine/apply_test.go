@@ -30,6 +30,7 @@ func entry(kind layertar.Kind, p, link string) *layertar.Entry {
 
 // apply makes entries beneath d. The content of a file stands in its Link.
 func apply(d *Dir, opt ApplyOptions, entries ...*layertar.Entry) (Applied, error) {
+	opt.Unprivileged = opt.Unprivileged || os.Geteuid() != 0
 	a := NewApplier(d, opt)
 	for _, e := range entries {
 		e := *e
