@@ -29,8 +29,7 @@ func entry(kind layertar.Kind, p, link string) *layertar.Entry {
 }
 
 // apply makes entries beneath d. The content of a file stands in its Link.
-// apply leaves out what this user may not create: implied directories are
-// root's.
+// What this user may not create is left out: implied directories are root's.
 func apply(d *Dir, opt ApplyOptions, entries ...*layertar.Entry) (Applied, error) {
 	opt.Unprivileged = opt.Unprivileged || os.Geteuid() != 0
 	return applyAsIs(d, opt, entries...)
