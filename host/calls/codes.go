@@ -26,6 +26,14 @@ var errnoCodes = map[syscall.Errno]abi.Code{
 	syscall.EBADF: abi.Invalid, syscall.EFAULT: abi.Invalid, syscall.ERANGE: abi.Invalid, syscall.EILSEQ: abi.Invalid,
 }
 
+// ErrnoCode is the code that an errno, other than 0, becomes.
+func ErrnoCode(e syscall.Errno) abi.Code {
+	if c, ok := errnoCodes[e]; ok {
+		return c
+	}
+	return abi.IO
+}
+
 // codeErrors is what a guest's code means to the native side.
 var codeErrors = map[abi.Code]error{
 	abi.NotFound: graphdriver.ErrNotFound, abi.Exists: graphdriver.ErrExists, abi.Busy: graphdriver.ErrBusy,

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"syscall"
 
-	"github.com/bulkhead/bulkhead/abi"
 	"github.com/bulkhead/bulkhead/host/calls"
 )
 
@@ -15,7 +14,7 @@ type host struct{ calls.Session }
 func (h host) ReadSmall(path string) ([]byte, error) {
 	f, e := h.OpenFile(calls.Home, path, syscall.O_RDONLY, 0)
 	if e != 0 {
-		return nil, codeOf(e)
+		return nil, calls.ErrnoCode(e)
 	}
 	defer f.Close()
 	var data []byte
@@ -23,7 +22,7 @@ func (h host) ReadSmall(path string) ([]byte, error) {
 	for {
 		n, e := f.Read(buf)
 		if e != 0 {
-			return nil, codeOf(e)
+			return nil, calls.ErrnoCode(e)
 		}
 		if n == 0 {
 			return data, nil
@@ -37,7 +36,7 @@ func (h host) WriteSmall(path string, data []byte) error {
 	part := path + ".part"
 	f, e := h.OpenFile(calls.Home, part, syscall.O_WRONLY|syscall.O_CREAT|syscall.O_TRUNC, 0o600)
 	if e != 0 {
-		return codeOf(e)
+		return calls.ErrnoCode(e)
 	}
 	for len(data) > 0 && e == 0 {
 		var n int
@@ -51,7 +50,7 @@ func (h host) WriteSmall(path string, data []byte) error {
 		e = h.RenameFile(calls.Home, part, path)
 	}
 	if e != 0 {
-		return errors.Join(codeOf(e), drop(h.Unlink(calls.Home, part)))
+		return errors.Join(calls.ErrnoCode(e), drop(h.Unlink(calls.Home, part)))
 	}
 	return nil
 }
@@ -61,21 +60,5 @@ func drop(e syscall.Errno) error {
 	if e == 0 || e == syscall.ENOENT {
 		return nil
 	}
-	return codeOf(e)
-}
-
-func codeOf(e syscall.Errno) error {
-	switch e {
-	case syscall.ENOENT:
-		return abi.NotFound
-	case syscall.EEXIST, syscall.ENOTEMPTY:
-		return abi.Exists
-	case syscall.EPERM, syscall.EACCES, syscall.EROFS:
-		return abi.Denied
-	case syscall.EINVAL, syscall.ENOTDIR, syscall.EISDIR, syscall.ENAMETOOLONG, syscall.EBADF:
-		return abi.Invalid
-	case syscall.ENOSPC, syscall.EDQUOT:
-		return abi.NoSpace
-	}
-	return abi.IO
+	return calls.ErrnoCode(e)
 }
