@@ -49,14 +49,6 @@ func AppendFieldTime(b []byte, tag uint16, sec int64, nsec uint32) []byte {
 	return AppendField(b, tag, put32(v, 0))
 }
 
-// AppendFieldSpec appends a FieldSpec.
-func AppendFieldSpec(b []byte, kind uint16, path string) []byte {
-	v := put16(nil, kind)
-	v = put16(v, 0)
-	v = put32(v, 0)
-	return AppendField(b, FieldSpec, append(v, path...))
-}
-
 // Field is one field of a record of arguments or of a result.
 type Field struct {
 	Tag   uint16
@@ -100,14 +92,6 @@ func (f Field) Time() (sec int64, nsec uint32, ok bool) {
 		return 0, 0, false
 	}
 	return int64(u64(f.Value, 0)), u32(f.Value, 8), true
-}
-
-// Spec reads a FieldSpec.
-func (f Field) Spec() (kind uint16, path string, ok bool) {
-	if len(f.Value) < 8 {
-		return 0, "", false
-	}
-	return u16(f.Value, 0), string(f.Value[8:]), true
 }
 
 // AppendFieldIDMap appends a FieldIDMap.

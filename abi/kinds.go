@@ -19,6 +19,8 @@ const (
 	RecPair   uint16 = 0x0203 // files_equal
 	RecEmit   uint16 = 0x0204 // diff_emit
 	RecChange uint16 = 0x0205 // changes_emit
+	// RecListPair asks readdir_plus for a directory of two trees.
+	RecListPair uint16 = 0x0206
 )
 
 // Field tags: what the flags of a RecField mean. A record of arguments or a
@@ -41,7 +43,7 @@ const (
 
 	FieldSize   uint16 = 32 // i64
 	FieldExists uint16 = 33 // u32 0 or 1
-	FieldSpec   uint16 = 34 // u16 spec kind, u16 zero, u32 zero, path bytes
+	FieldSpec   uint16 = 34 // see Spec
 	FieldPair   uint16 = 35 // key NUL value: status and metadata, in order
 	FieldBase   uint16 = 36 // bytes: path of a base relative to the home
 
@@ -177,6 +179,23 @@ const (
 const (
 	// SpecDir: the tree lies in one directory of the home.
 	SpecDir uint16 = 1
+	// SpecOverlay: the tree is what an overlay mount of directories shows.
+	SpecOverlay uint16 = 2
+)
+
+// Spec flags.
+const (
+	// SpecWritable: the first two paths are the upper and the work directory.
+	SpecWritable uint16 = 1 << 0
+	// SpecUserAttrs: the overlay keeps its marks in user.overlay.*.
+	SpecUserAttrs uint16 = 1 << 1
+)
+
+// Flags of base_stack.
+const (
+	// StackUserAttrs: the marks of overlay lie in user.overlay.* in place of
+	// trusted.overlay.*.
+	StackUserAttrs uint32 = 1 << 0
 )
 
 // Lock modes.
@@ -196,7 +215,7 @@ const (
 // Home is the base handle of the driver's home itself.
 const Home uint64 = 0
 
-// List flags, in the flags of a RecList.
+// List flags, in the flags of a RecList or RecListPair.
 const (
 	// ListAttrs asks for the digest of extended attributes in each RecName.
 	ListAttrs uint16 = 1 << 0

@@ -14,6 +14,7 @@ const (
 	ImportLock        = "lock"
 	ImportExt         = "ext"
 	ImportBaseOpen    = "base_open"
+	ImportBaseStack   = "base_stack"
 	ImportMakeDir     = "make_dir"
 	ImportRename      = "rename"
 	ImportChmod       = "chmod"

@@ -17,13 +17,18 @@ func examples() map[string][]byte {
 	m := make(map[string][]byte)
 	b := AppendFieldString(nil, FieldID, "c1")
 	m["create-args"] = AppendFieldString(b, FieldParent, "c0")
-	m["get-result"] = AppendFieldSpec(nil, SpecDir, "dir/c1")
+	m["get-result"] = AppendFieldSpec(nil, DirSpec("dir/c1"))
+	m["overlay-spec"] = AppendFieldSpec(nil, Spec{Kind: SpecOverlay, Flags: SpecWritable, Paths: []string{"c1/diff", "c1/work", "c0/diff"}})
 	m["entry"] = AppendEntry(nil, &Entry{
 		Index: 3, Size: 1234, MtimeSec: 1_600_000_000, MtimeNsec: 500, Mode: 0o4755,
 		UID: 1000, GID: 100, Kind: EntryFile, Attrs: 1, Path: []byte("usr/bin/sudo"),
 	})
 	m["attr"] = AppendAttr(nil, "user.mime", "text/plain")
 	m["list"] = AppendList(nil, List{Flags: ListAttrs, Tag: 5, Base: 0x100000001, Path: []byte("etc")})
+	m["list-pair"] = AppendListPair(nil, ListPair{
+		Flags: ListAttrs, Tag: 5, Old: 0x100000001, New: 0x100000002,
+		CreatedSec: 1_700_000_000, CreatedNsec: 9, CreatedKnown: true, Path: []byte("etc"),
+	})
 	m["dir-begin"] = AppendDirMark(nil, RecDirBegin, DirMark{Tag: 5, Code: NotFound})
 	m["name"] = AppendName(nil, &Name{
 		Ino: 131, Size: 7, MtimeSec: 1_600_000_000, CtimeSec: 1_700_000_000, MtimeNsec: 1, CtimeNsec: 2,
@@ -89,7 +94,7 @@ func TestReadmeNamesEverything(t *testing.T) {
 		t.Fatal(err)
 	}
 	imports := regexp.MustCompile(`Import\w+ += "(\w+)"`).FindAllStringSubmatch(string(names), -1)
-	if len(imports) != 32 {
+	if len(imports) != 33 {
 		t.Errorf("%d imports", len(imports))
 	}
 	for _, im := range imports {

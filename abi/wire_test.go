@@ -38,6 +38,9 @@ func TestRecordsComeBackAsTheyWent(t *testing.T) {
 			list := List{ListAttrs, 1 << 63, 1 << 62, path}
 			l, ok := ParseList(one(t, AppendList(nil, list)))
 			check(l, list, ok)
+			both := ListPair{ListAttrs, 1 << 63, 1 << 62, 1 << 61, -5, 6, n%2 == 0, path}
+			lp, ok := ParseListPair(one(t, AppendListPair(nil, both)))
+			check(lp, both, ok)
 			mark := DirMark{1 << 63, IO}
 			d, ok := ParseDirMark(one(t, AppendDirMark(nil, RecDirEnd, mark)))
 			check(d, mark, ok)
@@ -101,8 +104,8 @@ func TestFieldsComeBackAsTheyWent(t *testing.T) {
 	if s, n, ok := field(AppendFieldTime(nil, FieldCreated, -7, 8)).Time(); s != -7 || n != 8 || !ok {
 		t.Error(s, n, ok)
 	}
-	if k, p, ok := field(AppendFieldSpec(nil, SpecDir, "a/b")).Spec(); k != SpecDir || p != "a/b" || !ok {
-		t.Error(k, p, ok)
+	if s, ok := field(AppendFieldSpec(nil, Spec{SpecOverlay, SpecWritable, []string{"a/b", "c"}})).Spec(); s.Kind != SpecOverlay || s.Flags != SpecWritable || len(s.Paths) != 2 || s.Paths[1] != "c" || !ok {
+		t.Error(s, ok)
 	}
 	if g, c, h, n, ok := field(AppendFieldIDMap(nil, true, 1, 2, 3)).IDMap(); !g || c != 1 || h != 2 || n != 3 || !ok {
 		t.Error(g, c, h, n, ok)
@@ -201,6 +204,9 @@ func FuzzParse(f *testing.F) {
 				within(a.Path)
 			}
 			if l, ok := ParseList(rec); ok {
+				within(l.Path)
+			}
+			if l, ok := ParseListPair(rec); ok {
 				within(l.Path)
 			}
 			ParseDirMark(rec)

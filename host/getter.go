@@ -64,11 +64,11 @@ func (d *Driver) base(ctx context.Context, id string) (string, error) {
 	}
 	p := string(f.Value)
 	if tag == abi.FieldSpec {
-		kind, dir, ok := f.Spec()
-		if !ok || kind != abi.SpecDir {
+		s, ok := f.Spec()
+		if !ok || s.Kind != abi.SpecDir || len(s.Paths) != 1 {
 			return "", fmt.Errorf("driver %s: layer %s has no directory that files could be read from: %w", d.cfg.Name, id, graphdriver.ErrNotSupported)
 		}
-		p = dir
+		p = s.Paths[0]
 	}
 	clean, err := confine.CleanPath(p)
 	if err != nil || clean != p || clean == "." {

@@ -82,14 +82,17 @@ func (d *Driver) Get(ctx context.Context, id, mountLabel string) (string, error)
 	if err != nil {
 		return "", err
 	}
-	kind, p, ok := f.Spec()
+	s, ok := f.Spec()
 	if !ok {
 		return "", d.broken(abi.MethodGet, "a malformed spec")
 	}
-	if kind != abi.SpecDir {
-		return "", fmt.Errorf("driver %s: get %s: spec kind %d is not known to this host: %w", d.cfg.Name, id, kind, graphdriver.ErrNotSupported)
+	if s.Kind != abi.SpecDir {
+		return "", fmt.Errorf("driver %s: get %s: spec kind %d is not known to this host: %w", d.cfg.Name, id, s.Kind, graphdriver.ErrNotSupported)
 	}
-	return d.checkedDir(id, p)
+	if len(s.Paths) != 1 || s.Flags != 0 {
+		return "", d.broken(abi.MethodGet, "a malformed spec")
+	}
+	return d.checkedDir(id, s.Paths[0])
 }
 
 // checkedDir takes a directory that a driver named as a layer's: it must lie

@@ -66,6 +66,7 @@ enum {
 	GD_REC_PAIR = 0x0203,
 	GD_REC_EMIT = 0x0204,
 	GD_REC_CHANGE = 0x0205,
+	GD_REC_LIST_PAIR = 0x0206,
 };
 
 /* Field tags. */
@@ -102,7 +103,9 @@ enum { GD_ACT_APPLY = 1, GD_ACT_SKIP = 2 };
 enum { GD_EMIT_FILE = 1, GD_EMIT_WHITEOUT = 2 };
 enum { GD_EMIT_OWN_CONTENT = 1 };
 enum { GD_CHANGE_MODIFIED = 0, GD_CHANGE_ADDED = 1, GD_CHANGE_DELETED = 2 };
-enum { GD_SPEC_DIR = 1 };
+enum { GD_SPEC_DIR = 1, GD_SPEC_OVERLAY = 2 };
+enum { GD_SPEC_WRITABLE = 1, GD_SPEC_USER_ATTRS = 2 };
+enum { GD_STACK_USER_ATTRS = 1 };
 enum { GD_LOCK_SHARED = 0, GD_LOCK_EXCLUSIVE = 1 };
 enum { GD_LOG_DEBUG, GD_LOG_INFO, GD_LOG_WARN, GD_LOG_ERROR };
 enum { GD_LIST_ATTRS = 1 };
@@ -147,6 +150,14 @@ struct gd_list {
 	uint32_t zero2;
 	uint8_t path[];
 };
+struct gd_list_pair {
+	struct gd_header h;
+	uint64_t tag, old_base, new_base;
+	int64_t created;
+	uint32_t created_nsec;
+	uint16_t created_known, path_len;
+	uint8_t path[];
+};
 struct gd_pair {
 	struct gd_header h;
 	uint64_t base_a, base_b;
@@ -186,6 +197,7 @@ GD_IMPORT(log) int32_t gd_log(uint32_t level, const void *ptr, uint32_t len);
 GD_IMPORT(lock) int32_t gd_lock(const void *ptr, uint32_t len, uint32_t mode);
 GD_IMPORT(ext) int32_t gd_ext(uint32_t op, const void *ptr, uint32_t len);
 GD_IMPORT(base_open) int64_t gd_base_open(const void *ptr, uint32_t len);
+GD_IMPORT(base_stack) int64_t gd_base_stack(const uint64_t *bases, uint32_t len, uint32_t flags);
 GD_IMPORT(make_dir) int32_t gd_make_dir(uint64_t base, const void *ptr, uint32_t len, uint32_t mode);
 GD_IMPORT(rename) int32_t gd_rename(uint64_t base, const void *from_ptr, uint32_t from_len, const void *to_ptr, uint32_t to_len);
 GD_IMPORT(chmod) int32_t gd_chmod(uint64_t base, const void *ptr, uint32_t len, uint32_t mode);

@@ -17,14 +17,11 @@ type Info struct {
 // Pair is one line of status or metadata, in the driver's own order.
 type Pair struct{ Key, Value string }
 
-// Spec says where a layer's tree is. Kind is an abi.Spec* value.
-type Spec struct {
-	Kind uint16
-	Path string
-}
+// Spec says how a layer's tree is to be made of directories of the home.
+type Spec = abi.Spec
 
 // Dir is the spec of a tree in one directory of the home.
-func Dir(path string) Spec { return Spec{Kind: abi.SpecDir, Path: path} }
+func Dir(path string) Spec { return abi.DirSpec(path) }
 
 // Driver is a complete driver: the host derives the rest, by comparing trees
 // and extracting archives itself. Each method serves one call, whose

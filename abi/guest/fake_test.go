@@ -69,6 +69,13 @@ func (f *fake) BaseOpen(path []byte) int64 {
 	return int64(abi.NotFound)
 }
 
+func (f *fake) BaseStack(bases []byte, flags uint32) int64 {
+	if c := f.code(abi.ImportBaseStack); c != 0 {
+		return int64(c)
+	}
+	return 1<<41 | int64(len(bases)/8)<<8 | int64(flags)
+}
+
 func (f *fake) MakeDir(_ uint64, path []byte, _ uint32) int32 {
 	p := string(path)
 	if f.dirs[p] {

@@ -64,6 +64,14 @@ func (module) BaseOpen(path []byte) int64 {
 	return importBaseOpen(at(path), size(path))
 }
 
+//go:wasmimport graphdriver_v1 base_stack
+//go:noescape
+func importBaseStack(bases unsafe.Pointer, basesLen uint32, flags uint32) int64
+
+func (module) BaseStack(bases []byte, flags uint32) int64 {
+	return importBaseStack(at(bases), size(bases), flags)
+}
+
 //go:wasmimport graphdriver_v1 make_dir
 //go:noescape
 func importMakeDir(base uint64, path unsafe.Pointer, pathLen uint32, mode uint32) int32

@@ -96,7 +96,7 @@ func (c *Call) run() error {
 		if err != nil {
 			return err
 		}
-		return c.result(abi.AppendFieldSpec(c.in.out[:0], spec.Kind, spec.Path))
+		return c.result(abi.AppendFieldSpec(c.in.out[:0], spec))
 	case abi.MethodPut:
 		return d.Put(c)
 	case abi.MethodExists:

@@ -31,6 +31,17 @@ func (l *Listing) Add(tag uint64, base Base, path []byte, flags uint16) {
 	l.c.in.req = abi.AppendList(l.c.in.req, abi.List{Flags: flags, Tag: tag, Base: uint64(base), Path: path})
 }
 
+// AddPair asks for one directory of two trees, without the names on which they
+// agree: nothing but directories, and what has changed or may have. The answer
+// is that of two Adds: old with tag, then new with tag+1.
+func (l *Listing) AddPair(tag uint64, old, new Base, path []byte, flags uint16) {
+	created := l.c.Created
+	l.c.in.req = abi.AppendListPair(l.c.in.req, abi.ListPair{
+		Flags: flags, Tag: tag, Old: uint64(old), New: uint64(new), Path: path,
+		CreatedSec: created.Sec, CreatedNsec: created.Nsec, CreatedKnown: created.Known,
+	})
+}
+
 // Run lists what was added, in that order.
 func (l *Listing) Run(v Visitor) error {
 	in := l.c.in

@@ -1,6 +1,7 @@
 package guest
 
 import (
+	"encoding/binary"
 	"strings"
 
 	"github.com/bulkhead/bulkhead/abi"
@@ -13,6 +14,21 @@ type Base uint64
 // OpenBase opens a directory of the home by its path.
 func (c *Call) OpenBase(path string) (Base, error) {
 	h := c.host.BaseOpen(raw(path))
+	if h < 0 {
+		return 0, abi.Code(h)
+	}
+	return Base(h), nil
+}
+
+// Stack is the tree that an overlay mount of bases would show, the top first.
+// It can be listed, compared and emitted from; what is applied to it goes to
+// the top, in the form that overlay has for it. flags are abi.Stack* values.
+func (c *Call) Stack(bases []Base, flags uint32) (Base, error) {
+	b := make([]byte, 0, 8*len(bases))
+	for _, base := range bases {
+		b = binary.LittleEndian.AppendUint64(b, uint64(base))
+	}
+	h := c.host.BaseStack(b, flags)
 	if h < 0 {
 		return 0, abi.Code(h)
 	}

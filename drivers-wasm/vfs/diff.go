@@ -111,7 +111,13 @@ func (t *trees) compare(emit func(*treediff.Change) error) error {
 // List implements treediff.Source.
 func (t *trees) List(dirs []treediff.Dir, names func(int, []treediff.Node) error) error {
 	t.names = names
-	for i, d := range dirs {
+	for i := 0; i < len(dirs); i++ {
+		d := dirs[i]
+		if d.Side == treediff.Old { // the new tree's comes next
+			t.listing.AddPair(uint64(i), t.bases[treediff.Old], t.bases[treediff.New], []byte(d.Path), abi.ListAttrs)
+			i++
+			continue
+		}
 		t.listing.Add(uint64(i), t.bases[d.Side], []byte(d.Path), abi.ListAttrs)
 	}
 	return t.listing.Run(t)

@@ -21,6 +21,11 @@ type Source interface {
 	// names of dirs[i], sorted by bytes, as many at a time as it likes, with i
 	// never decreasing. The nodes may be reused after names returns. An error
 	// from names is returned.
+	//
+	// A directory that both trees have is asked for twice, the old tree's and
+	// then the new one's. Names that are no directories and for which Agree
+	// holds may be left out of both answers, as may directories beneath which
+	// the trees are known to be the same.
 	List(dirs []Dir, names func(i int, n []Node) error) error
 	// Equal sets equal[i] if paths[i] is a regular file with the same content
 	// in both trees, or a symbolic link with the same target.

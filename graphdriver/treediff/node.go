@@ -43,6 +43,12 @@ const (
 	askContent
 )
 
+// Agree reports whether metadata alone says that nothing has happened to a
+// name, which is no directory.
+func Agree(old, new *Node, created Created) bool {
+	return !new.IsDir() && judge(old, new, created) == same
+}
+
 // judge compares two nodes of one name. A directory's size and times follow
 // from what happens to its entries and do not count, as in moby.
 func judge(a, b *Node, created Created) verdict {

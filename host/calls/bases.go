@@ -1,6 +1,7 @@
 package calls
 
 import (
+	"encoding/binary"
 	"fmt"
 	"path"
 	"syscall"
@@ -35,6 +36,38 @@ func (c *Call) BaseOpen(p []byte) int64 {
 	return int64(c.mark<<handleBits | uint64(len(c.bases)))
 }
 
+// BaseStack implements Imports.
+func (c *Call) BaseStack(handles []byte, flags uint32) int64 {
+	if err := c.reads(); err != nil {
+		return int64(c.answer(err))
+	}
+	n := len(handles) / 8
+	if n == 0 || n > confine.MaxStack || len(handles)%8 != 0 || flags&^abi.StackUserAttrs != 0 {
+		return int64(c.answer(fmt.Errorf("a stack of %d bytes of handles, flags %#x: %w", len(handles), flags, abi.Invalid)))
+	}
+	dirs := make([]*confine.Dir, 0, n)
+	var top base
+	for i := range n {
+		b, err := c.plainBase(binary.LittleEndian.Uint64(handles[8*i:]))
+		if err == nil && b.path == "." {
+			err = fmt.Errorf("the home as part of a stack: %w", abi.Invalid)
+		}
+		if err != nil {
+			return int64(c.answer(err))
+		}
+		if i == 0 {
+			top = b
+		}
+		dirs = append(dirs, b.dir)
+	}
+	if err := c.open(1); err != nil {
+		return int64(c.answer(err))
+	}
+	top.stack = confine.NewStack(dirs, flags&abi.StackUserAttrs != 0)
+	c.bases = append(c.bases, top)
+	return int64(c.mark<<handleBits | uint64(len(c.bases)))
+}
+
 func (c *Call) open(n int) error {
 	if c.opened+n > c.env.Limits.OpenFiles {
 		return &LimitError{Limit: "open-files", Value: fmt.Sprint(c.env.Limits.OpenFiles)}
@@ -55,8 +88,27 @@ func (c *Call) base(handle uint64) (base, error) {
 	return c.bases[i-1], nil
 }
 
+// plainBase is base for what acts on one directory.
+func (c *Call) plainBase(handle uint64) (base, error) {
+	b, err := c.base(handle)
+	if err == nil && b.stack != nil {
+		err = fmt.Errorf("handle %#x is a stack, which can be listed, compared, emitted from and applied to: %w", handle, abi.Invalid)
+	}
+	return b, err
+}
+
 // at resolves a handle and a path for reading.
 func (c *Call) at(handle uint64, p []byte) (base, string, error) {
+	b, err := c.plainBase(handle)
+	if err != nil {
+		return base{}, "", err
+	}
+	clean, err := abiPath(p)
+	return b, clean, err
+}
+
+// treeAt is at for what works on stacks too.
+func (c *Call) treeAt(handle uint64, p []byte) (base, string, error) {
 	b, err := c.base(handle)
 	if err != nil {
 		return base{}, "", err

@@ -57,8 +57,16 @@ type Said struct {
 }
 
 type base struct {
-	dir  *confine.Dir
-	path string // relative to the home
+	dir   *confine.Dir
+	path  string         // relative to the home
+	stack *confine.Stack // with dir on top, or nil
+}
+
+func (b base) tree() confine.Tree {
+	if b.stack != nil {
+		return b.stack
+	}
+	return b.dir
 }
 
 // New starts a call. ctx ends it early.

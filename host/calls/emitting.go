@@ -82,7 +82,7 @@ func (c *Call) emit(o *emitting, e abi.Emit, last bool) error {
 	if err != nil {
 		return err
 	}
-	b, p, err := c.at(e.Base, e.Path)
+	b, p, err := c.treeAt(e.Base, e.Path)
 	if err != nil {
 		return err
 	}
@@ -95,12 +95,12 @@ func (c *Call) emit(o *emitting, e abi.Emit, last bool) error {
 	case e.Kind != abi.EmitFile:
 		return fmt.Errorf("unknown emit %d: %w", e.Kind, abi.Invalid)
 	case e.Flags&abi.EmitOwnContent == 0:
-		return o.tar.File(b.dir, p, name)
+		return o.tar.File(b.tree(), p, name)
 	case !last:
 		return fmt.Errorf("an entry with own content was not the last of its batch: %w", abi.Invalid)
 	}
 	r, w := io.Pipe()
-	size, err := o.tar.OwnContent(b.dir, p, name, r)
+	size, err := o.tar.OwnContent(b.tree(), p, name, r)
 	if err != nil {
 		return err
 	}

@@ -202,7 +202,9 @@ func (c *Call) release() error {
 	}
 	clear(c.files)
 	for _, b := range c.bases {
-		b.dir.Close()
+		if b.stack == nil { // a stack's directories are bases of their own
+			b.dir.Close()
+		}
 	}
 	c.bases = nil
 	for _, unlock := range c.locks {

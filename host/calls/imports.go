@@ -21,6 +21,7 @@ type Imports interface {
 	Ext(op uint32, rec []byte) int32
 
 	BaseOpen(path []byte) int64
+	BaseStack(bases []byte, flags uint32) int64
 	MakeDir(base uint64, path []byte, mode uint32) int32
 	Rename(base uint64, from, to []byte) int32
 	Chmod(base uint64, path []byte, mode uint32) int32

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/bulkhead/bulkhead/abi"
+	"github.com/bulkhead/bulkhead/graphdriver/treediff"
 	"github.com/bulkhead/bulkhead/host/confine"
 )
 
@@ -34,18 +35,25 @@ type lister struct {
 	rec     []byte
 }
 
+// listed is one answer: the listing of a directory, or one of a pair's two.
 type listed struct {
 	tag  uint64
 	work *listing
+	side treediff.Side
 }
 
+func (l *listed) names() []confine.Name { return l.work.names[l.side] }
+func (l *listed) err() error            { return l.work.err[l.side] }
+
+// listing is one directory of one tree, trees[treediff.New], or of two.
 type listing struct {
-	dir   *confine.Dir
-	path  string
-	attrs bool
-	names []confine.Name
-	err   error
-	done  chan struct{}
+	trees   [2]confine.Tree
+	path    string
+	attrs   bool
+	created treediff.Created
+	names   [2][]confine.Name
+	err     [2]error
+	done    chan struct{}
 }
 
 func (w *listing) ended() bool {
@@ -98,15 +106,40 @@ func (c *Call) asks(req []byte) error {
 }
 
 func (c *Call) ask(l *lister, rec abi.Record) error {
+	if q, ok := abi.ParseListPair(rec); ok && q.Flags&^abi.ListAttrs == 0 {
+		return c.askPair(l, q)
+	}
 	q, ok := abi.ParseList(rec)
 	if !ok || q.Flags&^abi.ListAttrs != 0 {
 		return fmt.Errorf("readdir_plus: record of kind %#x: %w", rec.Kind, abi.Invalid)
 	}
-	b, p, err := c.at(q.Base, q.Path)
+	b, p, err := c.treeAt(q.Base, q.Path)
 	if err != nil {
 		return err
 	}
-	l.queue = append(l.queue, listed{tag: q.Tag, work: &listing{dir: b.dir, path: p, attrs: q.Flags&abi.ListAttrs != 0, done: make(chan struct{})}})
+	work := &listing{path: p, attrs: q.Flags&abi.ListAttrs != 0, done: make(chan struct{})}
+	work.trees[treediff.New] = b.tree()
+	l.queue = append(l.queue, listed{tag: q.Tag, work: work, side: treediff.New})
+	return nil
+}
+
+func (c *Call) askPair(l *lister, q abi.ListPair) error {
+	old, p, err := c.treeAt(q.Old, q.Path)
+	if err != nil {
+		return err
+	}
+	new, err := c.base(q.New)
+	if err != nil {
+		return err
+	}
+	work := &listing{
+		trees: [2]confine.Tree{treediff.Old: old.tree(), treediff.New: new.tree()},
+		path:  p, attrs: q.Flags&abi.ListAttrs != 0, done: make(chan struct{}),
+		created: treediff.Created{Sec: q.CreatedSec, Nsec: q.CreatedNsec, Known: q.CreatedKnown},
+	}
+	l.queue = append(l.queue,
+		listed{tag: q.Tag, work: work, side: treediff.Old},
+		listed{tag: q.Tag + 1, work: work, side: treediff.New})
 	return nil
 }
 
@@ -127,13 +160,45 @@ func newLister(ctx context.Context, before *lister) *lister {
 func (l *lister) walk() {
 	defer func() { l.ended <- struct{}{} }()
 	for w := range l.jobs {
-		if l.ctx.Err() != nil {
-			w.err = l.ctx.Err()
+		if err := l.ctx.Err(); err != nil {
+			w.err = [2]error{err, err}
 		} else {
-			w.names, w.err = l.names.List(w.dir, w.path, w.attrs)
+			w.list(l.names)
 		}
 		close(w.done)
 	}
+}
+
+func (w *listing) list(l *confine.Lister) {
+	old, new := treediff.Old, treediff.New
+	if w.trees[old] == nil {
+		w.names[new], w.err[new] = l.List(w.trees[new], w.path, w.attrs)
+		return
+	}
+	w.names[old], w.names[new], w.err[old], w.err[new] = l.Pair(w.trees[old], w.trees[new], w.path, w.attrs)
+	if w.err[old] == nil && w.err[new] == nil {
+		w.differing()
+	}
+}
+
+// differing leaves out the names on which both sides agree.
+func (w *listing) differing() {
+	olds, news := w.names[treediff.Old], w.names[treediff.New]
+	o, n := olds[:0], news[:0]
+	for _, name := range news {
+		for len(olds) > 0 && olds[0].Name < name.Name {
+			o, olds = append(o, olds[0]), olds[1:]
+		}
+		if len(olds) > 0 && olds[0].Name == name.Name {
+			was, is := nameOf(&olds[0]), nameOf(&name)
+			if treediff.Agree(&was, &is, w.created) {
+				olds = olds[1:]
+				continue
+			}
+		}
+		n = append(n, name)
+	}
+	w.names[treediff.Old], w.names[treediff.New] = append(o, olds...), n
 }
 
 // endLister stops the walkers and waits for them.
@@ -177,8 +242,13 @@ func (l *lister) fill(buf []byte) int {
 // ahead gives the walkers work.
 func (l *lister) ahead() {
 	for l.started < len(l.queue) && l.started < listAhead {
+		next := &l.queue[l.started]
+		if next.side == treediff.New && next.work.trees[treediff.Old] != nil {
+			l.started++ // the other half of a pair
+			continue
+		}
 		select {
-		case l.jobs <- l.queue[l.started].work:
+		case l.jobs <- next.work:
 			l.started++
 		default:
 			return
@@ -188,20 +258,22 @@ func (l *lister) ahead() {
 
 // record encodes what comes next of the head of the queue.
 func (l *lister) record(head *listed) {
-	w := head.work
+	names := head.names()
 	switch {
 	case l.at < 0:
-		l.rec = abi.AppendDirMark(l.rec[:0], abi.RecDirBegin, abi.DirMark{Tag: head.tag, Code: listCode(w.err)})
-	case l.at == len(w.names):
+		l.rec = abi.AppendDirMark(l.rec[:0], abi.RecDirBegin, abi.DirMark{Tag: head.tag, Code: listCode(head.err())})
+	case l.at == len(names):
 		l.rec = abi.AppendDirMark(l.rec[:0], abi.RecDirEnd, abi.DirMark{Tag: head.tag})
 	default:
-		l.rec = appendName(l.rec[:0], &w.names[l.at])
+		rec := nameOf(&names[l.at])
+		rec.Name = []byte(names[l.at].Name)
+		l.rec = abi.AppendName(l.rec[:0], &rec)
 	}
 }
 
 func (l *lister) advance(head *listed) {
 	l.at++
-	if l.at > len(head.work.names) {
+	if l.at > len(head.names()) {
 		l.at = -1
 		l.queue[0] = listed{}
 		l.queue = l.queue[1:]
@@ -218,16 +290,16 @@ func listCode(err error) abi.Code {
 	return codeOf(err)
 }
 
-func appendName(b []byte, n *confine.Name) []byte {
+// nameOf is a name as the guest sees it, but for the name itself.
+func nameOf(n *confine.Name) abi.Name {
 	st := &n.Stat
-	rec := abi.Name{
+	out := abi.Name{
 		Ino: st.Ino, Size: uint64(st.Size),
 		MtimeSec: st.Mtim.Sec, MtimeNsec: st.Mtim.Nsec, CtimeSec: st.Ctim.Sec, CtimeNsec: st.Ctim.Nsec,
-		Mode: st.Mode, UID: st.UID, GID: st.GID, Nlink: uint32(st.Nlink),
-		Attrs: n.Attrs, Name: []byte(n.Name),
+		Mode: st.Mode, UID: st.UID, GID: st.GID, Nlink: uint32(st.Nlink), Attrs: n.Attrs,
 	}
 	if t := st.Type(); t == unix.S_IFCHR || t == unix.S_IFBLK {
-		rec.Rdev = uint64(unix.Major(st.Rdev))<<32 | uint64(unix.Minor(st.Rdev))
+		out.Rdev = uint64(unix.Major(st.Rdev))<<32 | uint64(unix.Minor(st.Rdev))
 	}
-	return abi.AppendName(b, &rec)
+	return out
 }

@@ -69,11 +69,11 @@ func (c *Call) pair(rec abi.Record) (equalPair, error) {
 	if !ok || rec.Flags != 0 {
 		return equalPair{}, fmt.Errorf("files_equal: record of kind %#x: %w", rec.Kind, abi.Invalid)
 	}
-	a, pa, err := c.at(p.BaseA, p.PathA)
+	a, pa, err := c.treeAt(p.BaseA, p.PathA)
 	if err != nil {
 		return equalPair{}, err
 	}
-	b, pb, err := c.at(p.BaseB, p.PathB)
+	b, pb, err := c.treeAt(p.BaseB, p.PathB)
 	return equalPair{a: a, b: b, pa: pa, pb: pb}, err
 }
 
@@ -86,7 +86,7 @@ func (c *Call) compare(i int, pairs []equalPair, out []byte) {
 	}
 	for k, p := range pairs {
 		out[k] = 0
-		if eq, err := confine.EqualFiles(c.ctx, p.a.dir, p.pa, p.b.dir, p.pb, bufs); err == nil && eq {
+		if eq, err := confine.EqualFiles(c.ctx, p.a.tree(), p.pa, p.b.tree(), p.pb, bufs); err == nil && eq {
 			out[k] = 1
 		}
 	}

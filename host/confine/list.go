@@ -15,6 +15,9 @@ type Name struct {
 	Name  string
 	Stat  Stat
 	Attrs uint64 // digest of extended attributes, if asked for
+
+	layer  int  // of a Stack
+	opaque bool // a directory that hides what lies beneath it
 }
 
 // Lister lists directories with everything a comparison needs. Its digests
@@ -25,8 +28,9 @@ type Lister struct{ seed maphash.Seed }
 // made whose digests collide.
 func NewLister() *Lister { return &Lister{seed: maphash.MakeSeed()} }
 
-// List reads one directory, sorted by the bytes of its names.
-func (l *Lister) List(d *Dir, p string, attrs bool) ([]Name, error) {
+// read reads one directory, sorted by the bytes of its names. opaque, if not
+// "", is the attribute by which a directory hides others.
+func (l *Lister) read(d *Dir, p string, attrs bool, opaque string) ([]Name, error) {
 	fd, err := d.open(p, unix.O_RDONLY|unix.O_DIRECTORY, 0, NoLinks)
 	if err != nil {
 		return nil, err
@@ -47,34 +51,40 @@ func (l *Lister) List(d *Dir, p string, attrs bool) ([]Name, error) {
 		}
 		out = append(out, Name{Name: n.name, Stat: st})
 	}
-	if attrs {
-		if err := l.digests(fd, out); err != nil {
+	for i := range out {
+		n := &out[i]
+		looks := opaque != "" && n.Stat.Type() == unix.S_IFDIR
+		if !attrs && !looks {
+			continue
+		}
+		has, err := hasXattrs(fd, n.Name)
+		if err == nil && has {
+			err = l.attrs(fd, n, attrs, looks, opaque)
+		}
+		if err != nil && err != unix.ENOENT {
 			return nil, &PathError{Op: "read extended attributes in", Path: p, Err: err}
 		}
 	}
 	return out, nil
 }
 
-func (l *Lister) digests(fd int, names []Name) error {
-	for i := range names {
-		has, err := hasXattrs(fd, names[i].Name)
-		if err == nil && has {
-			names[i].Attrs, err = l.digestAt(fd, names[i].Name)
-		}
-		if err != nil && err != unix.ENOENT {
-			return err
-		}
-	}
-	return nil
-}
-
-func (l *Lister) digestAt(dirfd int, name string) (uint64, error) {
-	fd, err := unix.Openat(dirfd, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+func (l *Lister) attrs(dirfd int, n *Name, digest, looks bool, opaque string) error {
+	fd, err := unix.Openat(dirfd, n.Name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer unix.Close(fd)
-	return attrDigest(l.seed, procPath(fd))
+	if looks {
+		v, err := xattrValue(procPath(fd), opaque)
+		if err != nil && err != unix.ENODATA {
+			return err
+		}
+		n.opaque = string(v) == "y"
+	}
+	if digest {
+		n.Attrs, err = attrDigest(l.seed, procPath(fd))
+	}
+	return err
 }
 
 // sysListxattrat is listxattrat(2), Linux 6.13, the same number everywhere.

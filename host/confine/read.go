@@ -61,7 +61,15 @@ func (d *Dir) OpenRegular(p string, how How) (*os.File, error) {
 
 // EqualFiles compares the content of two regular files, or the targets of two
 // symlinks. Two of different types are not equal; anything else is an error.
-func EqualFiles(ctx context.Context, a *Dir, pa string, b *Dir, pb string, bufs *[2][]byte) (bool, error) {
+func EqualFiles(ctx context.Context, ta Tree, pa string, tb Tree, pb string, bufs *[2][]byte) (bool, error) {
+	a, err := ta.at(pa)
+	if err != nil {
+		return false, err
+	}
+	b, err := tb.at(pb)
+	if err != nil {
+		return false, err
+	}
 	fa, err := a.openRegularFd(pa)
 	if isErrno(err, unix.ELOOP) {
 		return equalLinks(a, pa, b, pb)

@@ -37,7 +37,7 @@ type TarWriter struct {
 }
 
 type tarItem struct {
-	base  *Dir
+	base  Tree
 	path  string // "" for an entry without a file
 	hdr   *tar.Header
 	st    Stat
@@ -67,21 +67,21 @@ func NewTarWriter(ctx context.Context, w io.Writer, owners func(uid, gid uint32)
 }
 
 // File emits whatever lies at p beneath base as name.
-func (t *TarWriter) File(base *Dir, p, name string) error {
+func (t *TarWriter) File(base Tree, p, name string) error {
 	if err := t.lead(base, path.Dir(p), path.Dir(name)); err != nil {
 		return err
 	}
 	return t.put(base, p, name)
 }
 
-func (t *TarWriter) put(base *Dir, p, name string) error {
+func (t *TarWriter) put(base Tree, p, name string) error {
 	t.dirs[name] = struct{}{}
 	return t.push(&tarItem{base: base, path: p, hdr: &tar.Header{Name: name}})
 }
 
 // lead emits the directories above name that were not emitted yet. It stops
 // where path and name part, since nothing says what lies above then.
-func (t *TarWriter) lead(base *Dir, p, name string) error {
+func (t *TarWriter) lead(base Tree, p, name string) error {
 	if _, ok := t.dirs[name]; ok || base == nil || path.Base(p) != path.Base(name) {
 		return nil
 	}
@@ -93,11 +93,15 @@ func (t *TarWriter) lead(base *Dir, p, name string) error {
 
 // OwnContent emits what lies at p, a regular file, with a content that body
 // gives in place of the file's: exactly the returned size.
-func (t *TarWriter) OwnContent(base *Dir, p, name string, body io.Reader) (size int64, err error) {
+func (t *TarWriter) OwnContent(base Tree, p, name string, body io.Reader) (size int64, err error) {
 	if err := t.lead(base, path.Dir(p), path.Dir(name)); err != nil {
 		return 0, err
 	}
-	st, err := base.Lstat(p, NoLinks)
+	dir, err := base.at(p)
+	if err != nil {
+		return 0, err
+	}
+	st, err := dir.Lstat(p, NoLinks)
 	if err != nil {
 		return 0, err
 	}
@@ -110,7 +114,7 @@ func (t *TarWriter) OwnContent(base *Dir, p, name string, body io.Reader) (size 
 
 // Whiteout emits the deletion of name. base, if not nil, holds the directories
 // that lead there.
-func (t *TarWriter) Whiteout(base *Dir, name string) error {
+func (t *TarWriter) Whiteout(base Tree, name string) error {
 	dir, last := path.Split(name)
 	if err := t.lead(base, path.Clean("./"+dir), path.Clean("./"+dir)); err != nil {
 		return err
@@ -182,7 +186,7 @@ func (t *TarWriter) read() {
 
 // load looks at a file, fills its header and reads it if it is small.
 func (t *TarWriter) load(it *tarItem) error {
-	fd, err := it.base.open(it.path, unix.O_PATH|unix.O_NOFOLLOW, 0, NoLinks)
+	fd, err := openLink(it.base, it.path)
 	if err != nil {
 		return err
 	}
@@ -200,6 +204,15 @@ func (t *TarWriter) load(it *tarItem) error {
 		return nil // links are read by the writer, which knows which came first
 	}
 	return t.open(it, fd)
+}
+
+// openLink opens what lies at p itself, to look at it.
+func openLink(t Tree, p string) (int, error) {
+	d, err := t.at(p)
+	if err != nil {
+		return -1, err
+	}
+	return d.open(p, unix.O_PATH|unix.O_NOFOLLOW, 0, NoLinks)
 }
 
 func (t *TarWriter) open(it *tarItem, pathFd int) error {
@@ -338,7 +351,7 @@ func (t *TarWriter) openLate(it *tarItem) error {
 	if it.st.Type() != unix.S_IFREG || it.st.Size == 0 {
 		return nil
 	}
-	fd, err := it.base.open(it.path, unix.O_PATH|unix.O_NOFOLLOW, 0, NoLinks)
+	fd, err := openLink(it.base, it.path)
 	if err != nil {
 		return err
 	}

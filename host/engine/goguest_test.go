@@ -133,8 +133,8 @@ func TestOpenFilesAreLimited(t *testing.T) {
 	}
 	rec, _, _, _ := abi.Next(s.saw[len(s.saw)-1])
 	f, _ := abi.ParseField(rec)
-	if _, n, _ := f.Spec(); n != "10" {
-		t.Errorf("%s files could be opened", n)
+	if s, _ := f.Spec(); s.Paths[0] != "10" {
+		t.Errorf("%s files could be opened", s.Paths)
 	}
 	if _, err := m.Run(context.Background(), abi.ExportGet, newFake(t)); err != nil {
 		t.Fatal(err)

@@ -43,6 +43,7 @@ func functions() []function {
 		narrow(abi.ImportExt, "ub", func(s calls.Session, p *params) int32 { return s.Ext(p.u[0], p.b[0]) }),
 
 		{abi.ImportBaseOpen, "b", true, func(s calls.Session, p *params) int64 { return s.BaseOpen(p.b[0]) }},
+		{abi.ImportBaseStack, "bu", true, func(s calls.Session, p *params) int64 { return s.BaseStack(p.b[0], p.u[0]) }},
 		narrow(abi.ImportMakeDir, "wbu", func(s calls.Session, p *params) int32 { return s.MakeDir(p.w[0], p.b[0], p.u[0]) }),
 		narrow(abi.ImportRename, "wbb", func(s calls.Session, p *params) int32 { return s.Rename(p.w[0], p.b[0], p.b[1]) }),
 		narrow(abi.ImportChmod, "wbu", func(s calls.Session, p *params) int32 { return s.Chmod(p.w[0], p.b[0], p.u[0]) }),

@@ -25,6 +25,7 @@ type fake struct {
 	lines []string
 	saw   [][]byte
 	open  int
+	flags uint32
 	on    func(name string, b ...[]byte) int32
 }
 
@@ -40,9 +41,13 @@ func (f *fake) note(name string, b ...[]byte) int32 {
 	return 0
 }
 
-func (f *fake) CallArgs(b []byte) int32      { return f.note(abi.ImportCallArgs, b) }
-func (f *fake) Result(b []byte) int32        { return f.note(abi.ImportResult, b) }
-func (f *fake) BaseOpen(p []byte) int64      { return int64(f.note(abi.ImportBaseOpen, p)) }
+func (f *fake) CallArgs(b []byte) int32 { return f.note(abi.ImportCallArgs, b) }
+func (f *fake) Result(b []byte) int32   { return f.note(abi.ImportResult, b) }
+func (f *fake) BaseOpen(p []byte) int64 { return int64(f.note(abi.ImportBaseOpen, p)) }
+func (f *fake) BaseStack(p []byte, flags uint32) int64 {
+	f.flags = flags
+	return int64(f.note(abi.ImportBaseStack, p))
+}
 func (f *fake) DiffEmit(b []byte) int32      { return f.note(abi.ImportDiffEmit, b) }
 func (f *fake) FilesEqual(a, b []byte) int32 { return f.note(abi.ImportFilesEqual, a, b) }
 func (f *fake) Log(_ uint32, text []byte) int32 {

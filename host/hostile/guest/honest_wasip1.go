@@ -110,7 +110,7 @@ func (c *call) honest() int32 {
 			return code
 		}
 	case abi.MethodGet:
-		return give(abi.AppendFieldSpec(nil, abi.SpecDir, dirOf(c.id)))
+		return give(abi.AppendFieldSpec(nil, abi.DirSpec(dirOf(c.id))))
 	case abi.MethodExists:
 		exists := uint32(0)
 		if baseOpen(p, n) > 0 {

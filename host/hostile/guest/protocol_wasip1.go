@@ -171,7 +171,7 @@ func lies(all map[string]attack) {
 			case abi.MethodDiffGetter:
 				return give(abi.AppendFieldString(nil, abi.FieldBase, p))
 			case abi.MethodGet:
-				return give(abi.AppendFieldSpec(nil, abi.SpecDir, p))
+				return give(abi.AppendFieldSpec(nil, abi.DirSpec(p)))
 			}
 			return c.honest() // it lies about what it stored well
 		}
@@ -189,7 +189,9 @@ func lies(all map[string]attack) {
 	where("symlink", "l/x.two-calls-make/e")
 	where("peer", "l/peer")
 	where("other", "l/spare")
-	all["lie-kind"] = func(*call) int32 { return give(abi.AppendFieldSpec(nil, 99, "l/peer")) }
+	all["lie-kind"] = func(*call) int32 {
+		return give(abi.AppendFieldSpec(nil, abi.Spec{Kind: 99, Paths: []string{"l/peer"}}))
+	}
 	all["lie-spec"] = func(*call) int32 { return give(abi.AppendField(nil, abi.FieldSpec, []byte{1})) }
 	all["lie-exists"] = func(*call) int32 { return give(abi.AppendFieldU32(nil, abi.FieldExists, 2)) }
 	all["lie-size"] = func(*call) int32 { return give(abi.AppendFieldU64(nil, abi.FieldSize, 1<<63)) }

@@ -1,0 +1,297 @@
+package confine
+
+import (
+	"errors"
+	"path"
+	"slices"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// MaxStack is how many directories overlay file systems take.
+const MaxStack = 500
+
+// Stack is the tree that an overlay mount of its directories would show:
+// character devices 0:0 hide names of the directories beneath, a directory
+// with the attribute overlay.opaque hides what lies beneath it. Nothing is
+// mounted. It may be used concurrently, and does not see what changes after
+// it first looked.
+//
+// (Linux, Documentation/filesystems/overlayfs.rst. Redirected directories and
+// metacopy files are not resolved: those features are switched off in all
+// mounts of this host.)
+type Stack struct {
+	dirs   []*Dir // top first
+	opaque string // the attribute
+
+	mu sync.Mutex
+	// layers says which of dirs make up a directory, top first; files where a
+	// file lies that is not in the first of its directory's.
+	layers map[string][]int
+	files  map[string]int
+}
+
+// NewStack puts directories over each other, the top first. They stay the
+// caller's. userAttrs reads user.overlay.* in place of trusted.overlay.*, as
+// mounts within a user namespace do.
+func NewStack(dirs []*Dir, userAttrs bool) *Stack {
+	all := make([]int, len(dirs))
+	for i := range all {
+		all[i] = i
+	}
+	return &Stack{
+		dirs: slices.Clone(dirs), opaque: opaqueAttr(userAttrs),
+		layers: map[string][]int{".": all}, files: map[string]int{},
+	}
+}
+
+func opaqueAttr(user bool) string {
+	if user {
+		return "user.overlay.opaque"
+	}
+	return "trusted.overlay.opaque"
+}
+
+// Top is the directory that lies over all others.
+func (s *Stack) Top() *Dir { return s.dirs[0] }
+
+// above reports whether s is old with more directories on top, and how many.
+func (s *Stack) above(old *Stack) (added int, ok bool) {
+	added = len(s.dirs) - len(old.dirs)
+	return added, added >= 0 && s.opaque == old.opaque && slices.Equal(s.dirs[added:], old.dirs)
+}
+
+func clean(p string) string {
+	if p == "" {
+		return "."
+	}
+	return p
+}
+
+// layersOf finds what makes up the directory p.
+func (s *Stack) layersOf(p string) ([]int, error) {
+	p = clean(p)
+	s.mu.Lock()
+	known := s.layers[p]
+	s.mu.Unlock()
+	if known != nil {
+		return known, nil
+	}
+	above, err := s.layersOf(path.Dir(p))
+	if err != nil {
+		return nil, err
+	}
+	for _, i := range above {
+		st, err := s.dirs[i].Lstat(p, NoLinks)
+		if isErrno(err, unix.ENOENT) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if st.Type() != unix.S_IFDIR {
+			if len(known) == 0 && !isWhiteout(&st) {
+				return nil, &PathError{Op: "open", Path: p, Err: unix.ENOTDIR}
+			}
+			break
+		}
+		known = append(known, i)
+		hides, err := s.hides(s.dirs[i], p)
+		if err != nil {
+			return nil, err
+		}
+		if hides {
+			break
+		}
+	}
+	if len(known) == 0 {
+		return nil, &PathError{Op: "open", Path: p, Err: unix.ENOENT}
+	}
+	s.mu.Lock()
+	s.layers[p] = known
+	s.mu.Unlock()
+	return known, nil
+}
+
+func (s *Stack) hides(d *Dir, p string) (bool, error) {
+	v, err := d.Getxattr(p, s.opaque, NoLinks)
+	if isErrno(err, unix.ENODATA) || isErrno(err, unix.ENOTSUP) {
+		return false, nil
+	}
+	return string(v) == "y", err
+}
+
+func isWhiteout(st *Stat) bool { return st.Type() == unix.S_IFCHR && st.Rdev == 0 }
+
+// at implements Tree.
+func (s *Stack) at(p string) (*Dir, error) {
+	p = clean(p)
+	s.mu.Lock()
+	i, isFile := s.files[p]
+	dir := s.layers[p]
+	s.mu.Unlock()
+	switch {
+	case isFile:
+		return s.dirs[i], nil
+	case dir != nil:
+		return s.dirs[dir[0]], nil
+	}
+	above, err := s.layersOf(path.Dir(p))
+	if err != nil {
+		return nil, err
+	}
+	for _, i := range above {
+		st, err := s.dirs[i].Lstat(p, NoLinks)
+		if isErrno(err, unix.ENOENT) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if isWhiteout(&st) {
+			break
+		}
+		return s.dirs[i], nil
+	}
+	return nil, &PathError{Op: "open", Path: p, Err: unix.ENOENT}
+}
+
+// list implements Tree.
+func (s *Stack) list(l *Lister, p string, attrs bool) ([]Name, error) {
+	layers, err := s.layersOf(p)
+	if err != nil {
+		return nil, err
+	}
+	return s.merge(clean(p), layers, func(i int) ([]Name, error) {
+		return l.read(s.dirs[i], p, attrs, s.opaque)
+	})
+}
+
+// pair is Lister.Pair of a stack and of one with added directories more.
+func (s *Stack) pair(l *Lister, old *Stack, added int, p string, attrs bool) (olds, news []Name, oldErr, newErr error) {
+	type listed struct {
+		names []Name
+		err   error
+	}
+	seen := map[int]listed{}
+	read := func(i int) ([]Name, error) { // by s's numbers; each is read once
+		r, ok := seen[i]
+		if !ok {
+			r.names, r.err = l.read(s.dirs[i], p, attrs, s.opaque)
+			seen[i] = r
+		}
+		return r.names, r.err
+	}
+	if layers, err := old.layersOf(p); err != nil {
+		oldErr = err
+	} else {
+		olds, oldErr = old.merge(clean(p), layers, func(i int) ([]Name, error) { return read(i + added) })
+	}
+	layers, err := s.layersOf(p)
+	if err != nil {
+		return olds, nil, oldErr, err
+	}
+	news, newErr = s.merge(clean(p), layers, read)
+	if oldErr != nil || newErr != nil {
+		return olds, news, oldErr, newErr
+	}
+	olds, news = withoutShared(olds, news, added)
+	return olds, news, nil, nil
+}
+
+// withoutShared drops the names of news that lie beneath what was added, and
+// those same names of olds.
+func withoutShared(olds, news []Name, added int) (o, n []Name) {
+	o, n = olds[:0], news[:0]
+	for _, name := range news {
+		for len(olds) > 0 && olds[0].Name < name.Name {
+			o, olds = append(o, olds[0]), olds[1:]
+		}
+		inBoth := len(olds) > 0 && olds[0].Name == name.Name
+		if name.layer >= added && inBoth {
+			olds = olds[1:]
+			continue
+		}
+		n = append(n, name)
+	}
+	return append(o, olds...), n
+}
+
+// merge lays the listings of one directory over each other and notes what
+// makes up the directories in it.
+func (s *Stack) merge(p string, layers []int, read func(i int) ([]Name, error)) ([]Name, error) {
+	var out []merged
+	for _, i := range layers {
+		names, err := read(i)
+		if errors.Is(err, unix.ENOENT) {
+			continue // gone meanwhile
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = lay(out, names, i)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	visible := make([]Name, 0, len(out))
+	for k := range out {
+		m := &out[k]
+		if isWhiteout(&m.Stat) {
+			continue
+		}
+		visible = append(visible, m.Name)
+		switch {
+		case m.dirs != nil:
+			s.layers[join(p, m.Name.Name)] = m.dirs
+		case m.layer != layers[0]:
+			s.files[join(p, m.Name.Name)] = m.layer
+		}
+	}
+	return visible, nil
+}
+
+func join(p, name string) string {
+	if p == "." {
+		return name
+	}
+	return p + "/" + name
+}
+
+// merged is a name as the layers so far show it.
+type merged struct {
+	Name
+	dirs []int // which make up a directory
+	done bool  // nothing further down shows through
+}
+
+// lay puts the names of layer i beneath what lies above.
+func lay(above []merged, names []Name, i int) []merged {
+	if len(above) == 0 {
+		above = make([]merged, 0, len(names))
+	}
+	out := make([]merged, 0, len(above)+len(names))
+	for _, n := range names {
+		for len(above) > 0 && above[0].Name.Name < n.Name {
+			out, above = append(out, above[0]), above[1:]
+		}
+		isDir := n.Stat.Type() == unix.S_IFDIR
+		if len(above) == 0 || above[0].Name.Name != n.Name {
+			m := merged{Name: n, done: !isDir || n.opaque}
+			m.layer = i
+			if isDir {
+				m.dirs = []int{i}
+			}
+			out = append(out, m)
+			continue
+		}
+		m := above[0]
+		above = above[1:]
+		if !m.done && isDir {
+			m.dirs = append(m.dirs, i)
+		}
+		m.done = m.done || !isDir || n.opaque
+		out = append(out, m)
+	}
+	return append(out, above...)
+}
