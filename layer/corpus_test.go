@@ -15,6 +15,7 @@ import (
 	"github.com/vbatts/tar-split/tar/storage"
 
 	"github.com/bulkhead/bulkhead/graphdriver/layertar"
+	"github.com/bulkhead/bulkhead/layer/tarsplit"
 )
 
 // corpus collects the archives that the tar packages of Go and of tar-split
@@ -155,7 +156,7 @@ func FuzzTarSplitData(f *testing.F) {
 		files := &treeFiles{root: root, put: func() error { return nil }}
 		defer files.Close()
 		a := assembler{ctx: t.Context(), rec: &record{}, files: files, w: io.Discard, bad: func(err error) error { return err }}
-		if err := a.run(storage.NewJSONUnpacker(bytes.NewReader(data))); err != nil && !errors.Is(err, ErrCorrupt) && !errors.Is(err, layertar.ErrRefused) {
+		if err := a.run(tarsplit.NewReader(bytes.NewReader(data))); err != nil && !errors.Is(err, ErrCorrupt) && !errors.Is(err, layertar.ErrRefused) {
 			t.Error(err)
 		}
 	})

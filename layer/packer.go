@@ -10,6 +10,7 @@ import (
 	"github.com/vbatts/tar-split/tar/storage"
 
 	"github.com/bulkhead/bulkhead/graphdriver/layertar"
+	"github.com/bulkhead/bulkhead/layer/tarsplit"
 )
 
 // packItem is a segment, or a file, whose bytes lie in the batch.
@@ -108,7 +109,7 @@ func (p *packer) stop() {
 func (p *packer) work(zip *gzip.Writer) {
 	defer close(p.done)
 	buf := bufio.NewWriterSize(zip, 64<<10)
-	out := storage.NewJSONPacker(buf)
+	out := tarsplit.NewWriter(buf)
 	for b := range p.full {
 		if p.err == nil {
 			if p.err = pack(out, b); p.err != nil {
@@ -123,7 +124,7 @@ func (p *packer) work(zip *gzip.Writer) {
 	}
 }
 
-func pack(out storage.Packer, b *packBatch) error {
+func pack(out *tarsplit.Writer, b *packBatch) error {
 	for _, it := range b.items {
 		e := storage.Entry{Type: storage.SegmentType}
 		if it.to > it.from {

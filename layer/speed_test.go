@@ -82,3 +82,32 @@ func BenchmarkTarStream(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkPack is the tar-split data of a layer of many files without the
+// layer: encoding and compressing.
+func BenchmarkPack(b *testing.B) {
+	const files = 20_000
+	head, crc, pad := make([]byte, 512), make([]byte, 8), make([]byte, 48)
+	for level := 1; level <= 6; level += 5 {
+		b.Run(fmt.Sprintf("level %d", level), func(b *testing.B) {
+			for b.Loop() {
+				p, err := newPacker(io.Discard, level)
+				if err != nil {
+					b.Fatal(err)
+				}
+				for i := range files {
+					name := fmt.Sprintf("usr/share/doc/package%d/file%d", i%400, i)
+					copy(head, name)
+					copy(head[124:], fmt.Sprintf("%011o\x00%011o\x00%06o", i, i*77, i*13&0o777777))
+					crc[i%8] = byte(i)
+					if err := oneLine(p.Segment(head), p.File(name, 2000, crc), p.Segment(pad)); err != nil {
+						b.Fatal(err)
+					}
+				}
+				if err := p.finish(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

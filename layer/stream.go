@@ -14,9 +14,9 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/opencontainers/go-digest"
-	"github.com/vbatts/tar-split/tar/storage"
 
 	"github.com/bulkhead/bulkhead/graphdriver"
+	"github.com/bulkhead/bulkhead/layer/tarsplit"
 )
 
 // tarStream opens the verified archive of a layer.
@@ -100,7 +100,7 @@ func unpack(ctx context.Context, rec *record, split io.Reader, files graphdriver
 		return unreadable(rec, err)
 	}
 	a := assembler{ctx: ctx, rec: rec, files: files, w: w, bad: bad}
-	return a.run(storage.NewJSONUnpacker(zip))
+	return a.run(tarsplit.NewReader(zip))
 }
 
 // verified is a stream that ends in an error unless it was the layer's.
