@@ -52,6 +52,10 @@ func (d *Dir) Sub(p string, how How) (*Dir, error) {
 // Name is the path that d was opened by.
 func (d *Dir) Name() string { return d.name }
 
+// Fd is the O_PATH descriptor, which stays d's: for who hands the directory
+// itself to the kernel.
+func (d *Dir) Fd() int { return d.fd }
+
 // Close closes the descriptor.
 func (d *Dir) Close() error { return unix.Close(d.fd) }
 

@@ -1,0 +1,92 @@
+package mount
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// Unmount takes away what is mounted at a path; of several mounts on top of
+// one another, the topmost. A lazy unmount takes it out of sight at once and
+// lets those who use it go on; until they end, an upper directory of it stays
+// in use (ErrUpperInUse).
+//
+// What is no mount point is ErrNotMounted, what is in use a *BusyError.
+func Unmount(ctx context.Context, at string, lazy bool) error {
+	path, err := realPath(at)
+	if err != nil {
+		return fmt.Errorf("unmount: %w", err)
+	}
+	return unmount(ctx, path, ID{}, lazy)
+}
+
+// unmount insists that what is mounted is want, unless that is zero.
+func unmount(ctx context.Context, path string, want ID, lazy bool) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if path == "/" {
+		return fmt.Errorf("unmount %q: %w of ours", path, ErrNotMounted)
+	}
+	parent, err := unix.Open(filepath.Dir(path), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("unmount %q: %w", path, err)
+	}
+	defer unix.Close(parent)
+	name := procPath(parent) + "/" + filepath.Base(path)
+	id, root, err := identifyAt(name)
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
+		return fmt.Errorf("unmount %q: %w: %w", path, ErrNotMounted, unwrapErrno(err))
+	}
+	if err != nil {
+		return fmt.Errorf("unmount %q: %w", path, err)
+	}
+	if !root {
+		return fmt.Errorf("unmount %q: %w", path, ErrNotMounted)
+	}
+	if want != (ID{}) && !id.Same(want) {
+		return fmt.Errorf("unmount %q: another mount lies there now; unmount that first: %w", path, ErrMounted)
+	}
+	flags := unix.UMOUNT_NOFOLLOW
+	if lazy {
+		flags |= unix.MNT_DETACH
+	}
+	switch err := unix.Unmount(name, flags); {
+	case err == nil:
+		return nil
+	case errors.Is(err, unix.EBUSY):
+		return busy(ctx, path)
+	case errors.Is(err, unix.EINVAL):
+		return fmt.Errorf("unmount %q: %w in this mount namespace, or held fast by the one above", path, ErrNotMounted)
+	default:
+		return failed("unmount "+strconv.Quote(path), err)
+	}
+}
+
+func unwrapErrno(err error) error {
+	var errno unix.Errno
+	if errors.As(err, &errno) {
+		return errno
+	}
+	return err
+}
+
+// realPath resolves the symlinks of a path's parents, and not of itself.
+func realPath(name string) (string, error) {
+	abs, err := filepath.Abs(name)
+	if err != nil {
+		return "", err
+	}
+	if abs == "/" {
+		return abs, nil
+	}
+	dir, err := filepath.EvalSymlinks(filepath.Dir(abs))
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(dir, filepath.Base(abs)), nil
+}
