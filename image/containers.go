@@ -9,11 +9,17 @@ import (
 // maxContainerConfig bounds what is read of one container's file, in bytes.
 const maxContainerConfig = 8 << 20
 
+// container is one that a Docker has made of an image.
+type container struct {
+	id      string
+	running bool // as the file has it, which a dockerd that was killed leaves so
+}
+
 // containers maps images to the containers that a Docker beneath the same
-// root has made of them, running or not. What cannot be read names no image.
+// root has made of them, sorted by ID. What cannot be read names no image.
 // (moby container/container.go: containers/<id>/config.v2.json.)
-func (s *Store) containers() map[ID][]string {
-	users := map[ID][]string{}
+func (s *Store) containers() map[ID][]container {
+	users := map[ID][]container{}
 	dir := filepath.Join(s.opts.Root, "containers")
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -24,12 +30,15 @@ func (s *Store) containers() map[ID][]string {
 		if err != nil {
 			continue
 		}
-		var c struct{ Image string }
+		var c struct {
+			Image string
+			State struct{ Running bool }
+		}
 		if json.Unmarshal(data, &c) != nil {
 			continue
 		}
 		if id, err := ParseID(c.Image); err == nil {
-			users[id] = append(users[id], e.Name())
+			users[id] = append(users[id], container{id: e.Name(), running: c.State.Running})
 		}
 	}
 	return users

@@ -12,10 +12,14 @@ var (
 	ErrNotFound = errors.New("no such image")
 	// ErrAmbiguous: several images have an ID that begins so.
 	ErrAmbiguous = errors.New("ambiguous image ID")
+	// ErrTooShort: every image has an ID that begins so.
+	ErrTooShort = errors.New("image ID is too short")
 	// ErrInvalidConfig: the configuration is not that of an image.
 	ErrInvalidConfig = errors.New("invalid image configuration")
 	// ErrCorrupt: what is stored of an image is not what was stored.
 	ErrCorrupt = errors.New("image is corrupt")
+	// errNoConfig: a name leads to an image that has no configuration.
+	errNoConfig = errors.New("its configuration is missing")
 	// ErrConflict: the image is in use in a way that forbids the removal.
 	ErrConflict = errors.New("conflict")
 	// ErrReadOnly: the store was opened for reading.

@@ -23,9 +23,8 @@ type HistoryStep struct {
 	Empty bool // the step made no layer
 }
 
-// History tells how an image was made, last step first. A layer that its
-// configuration tells nothing of is a step without text, so that sizes add
-// up.
+// History tells how an image was made, last step first, as its configuration
+// has it. (moby daemon/images/image_history.go.)
 func (s *Store) History(id ID) ([]HistoryStep, error) {
 	img, err := s.Get(id)
 	if err != nil {
@@ -46,9 +45,6 @@ func (s *Store) History(id ID) ([]HistoryStep, error) {
 			step.Size, sizes = sizes[0], sizes[1:]
 		}
 		steps = append(steps, step)
-	}
-	for _, size := range sizes {
-		steps = append(steps, HistoryStep{Size: size})
 	}
 	slices.Reverse(steps)
 	s.nameSteps(img, steps)

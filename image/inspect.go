@@ -1,7 +1,9 @@
 package image
 
 import (
+	"cmp"
 	"context"
+	"runtime"
 	"time"
 
 	"github.com/distribution/reference"
@@ -50,7 +52,8 @@ type Metadata struct {
 	LastTagTime time.Time
 }
 
-// Inspect tells all of one image.
+// Inspect tells all of one image. An operating system that the image does not
+// name is this one, as Docker has it. (moby daemon/images/image_inspect.go.)
 func (s *Store) Inspect(ctx context.Context, id ID) (*Inspection, error) {
 	img, err := s.Get(id)
 	if err != nil {
@@ -65,7 +68,7 @@ func (s *Store) Inspect(ctx context.Context, id ID) (*Inspection, error) {
 		RepoTags:        []string{},
 		RepoDigests:     []string{},
 		Parent:          img.Parent.String(),
-		Comment:         img.Comment,
+		Comment:         img.lastComment(),
 		Created:         img.CreatedTime().Format(time.RFC3339Nano),
 		Container:       img.Container,
 		ContainerConfig: img.ContainerConfig,
@@ -74,7 +77,7 @@ func (s *Store) Inspect(ctx context.Context, id ID) (*Inspection, error) {
 		Config:          img.Config.Config,
 		Architecture:    img.Architecture,
 		Variant:         img.Variant,
-		Os:              img.OS,
+		Os:              cmp.Or(img.OS, runtime.GOOS),
 		OsVersion:       img.OSVersion,
 		GraphDriver:     DriverData{Name: s.opts.DriverName},
 		RootFS:          RootFS{Type: img.RootFS.Type},
@@ -105,4 +108,12 @@ func (s *Store) Inspect(ctx context.Context, id ID) (*Inspection, error) {
 		}
 	}
 	return in, nil
+}
+
+// lastComment is the image's own comment, or else that of its last step.
+func (c *Config) lastComment() string {
+	if c.Comment == "" && len(c.History) > 0 {
+		return c.History[len(c.History)-1].Comment
+	}
+	return c.Comment
 }

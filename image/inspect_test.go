@@ -67,8 +67,8 @@ func TestHistoryTellsSizesAndKnownImages(t *testing.T) {
 		}
 	}
 	bare := f.imageOf(config(t, day3, nil, d1, d2))
-	if steps, err := f.images.History(bare); err != nil || len(steps) != 2 || steps[0].Size != 5 {
-		t.Errorf("without history: %+v, %v", steps, err)
+	if steps, err := f.images.History(bare); err != nil || len(steps) != 0 {
+		t.Errorf("without history, which Docker shows as none: %+v, %v", steps, err)
 	}
 }
 

@@ -4,53 +4,69 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
 	"github.com/distribution/reference"
 
-	"github.com/bulkhead/bulkhead/image/refs"
+	"github.com/bulkhead/bulkhead/image/filter"
 )
-
-// None is what Docker shows in place of a name, tag or digest.
-const None = "<none>"
 
 // ListOptions say what List returns. The zero value lists as `docker images`
 // does: what is named, and what is unnamed and has no children.
 type ListOptions struct {
 	// All adds unnamed images that others were built on.
 	All bool
-	// References, if any, are patterns of which a name has to match one; an
-	// image lists only the names that do. A pattern is a reference or the
-	// beginning of one, whose parts may hold path.Match wildcards.
-	References []string
+	// Filters are conditions that images have to pass.
+	Filters filter.Filters
+	// Usage asks for SharedSize and Containers.
+	Usage bool
 }
+
+// Unknown stands for a size or number that was not asked for, or that a
+// damaged image does not have.
+const Unknown = -1
 
 // Summary is one line of a listing.
 type Summary struct {
 	ID     ID
 	Parent ID
 	// RepoTags and RepoDigests are familiar references, sorted. Both are
-	// empty for a dangling image.
+	// empty for a dangling image. Where there is a condition on references
+	// they hold only those that pass it.
 	RepoTags    []string
 	RepoDigests []string
 	Created     time.Time
 	// Size counts all layers.
-	Size   int64
-	Labels map[string]string
+	Size int64
+	// SharedSize counts the layers that other images of the same listing
+	// have as well, Unknown without ListOptions.Usage.
+	SharedSize int64
+	// Containers counts those that a Docker has made of the image, running
+	// or not, Unknown without ListOptions.Usage.
+	Containers int
+	Labels     map[string]string
 	// Err tells what is wrong with a damaged image, of which nothing but
 	// ID, RepoTags and RepoDigests is known.
 	Err error
 }
 
-// List returns images, newest first, damaged ones last. A bad pattern is
-// refs.ErrInvalid; a damaged image is a line, not an error.
+// UniqueSize counts the layers that no other image of the listing has.
+func (s Summary) UniqueSize() int64 {
+	if s.Size == Unknown || s.SharedSize == Unknown {
+		return Unknown
+	}
+	return s.Size - s.SharedSize
+}
+
+// List returns images, newest first, damaged ones last. An image that a
+// condition names and that is not there is ErrNotFound. A damaged image is a
+// line, not an error; it is left out where a condition asks for what it does
+// not have any more. (moby daemon/images/images.go.)
 func (s *Store) List(ctx context.Context, opts ListOptions) ([]Summary, error) {
-	for _, p := range opts.References {
-		if err := checkPattern(p); err != nil {
-			return nil, err
-		}
+	conditions, err := opts.Filters.Matcher(s.opts.Now(), s.createdOf)
+	if err != nil || !conditions.Driver(s.opts.DriverName) {
+		return nil, err
 	}
 	named := s.refs.ByID()
 	s.mu.RLock()
@@ -60,16 +76,17 @@ func (s *Store) List(ctx context.Context, opts ListOptions) ([]Summary, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
+		if !s.passes(conditions, e) {
+			continue
+		}
 		sum := summarize(id, e)
-		sum.name(named[id.Digest()], opts.References)
-		dangling := len(sum.RepoTags) == 0 && len(sum.RepoDigests) == 0
-		if dangling && len(opts.References) > 0 {
-			continue
+		sum.name(named[id.Digest()], conditions)
+		if sum.shown(opts, len(e.children) > 0) {
+			list = append(list, sum)
 		}
-		if dangling && len(e.children) > 0 && !opts.All {
-			continue
-		}
-		list = append(list, sum)
+	}
+	if opts.Usage {
+		s.addUsage(list)
 	}
 	slices.SortFunc(list, func(a, b Summary) int {
 		return cmp.Or(b.Created.Compare(a.Created), cmp.Compare(a.ID, b.ID))
@@ -77,26 +94,55 @@ func (s *Store) List(ctx context.Context, opts ListOptions) ([]Summary, error) {
 	return list, nil
 }
 
-func summarize(id ID, e *entry) Summary {
+// createdOf tells when an image was created that a condition names.
+func (s *Store) createdOf(name string) (time.Time, error) {
+	id, err := s.Resolve(name)
+	if err != nil {
+		return time.Time{}, err
+	}
+	img, err := s.Get(id)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return img.CreatedTime(), nil
+}
+
+func (s *Store) passes(conditions *filter.Matcher, e *entry) bool {
+	if !conditions.NeedsFacts() {
+		return true
+	}
 	if e.err != nil {
-		return Summary{ID: id, Err: e.err}
+		return false
 	}
-	sum := Summary{
-		ID:      id,
-		Parent:  e.image.Parent,
-		Created: e.image.CreatedTime(),
-		Labels:  e.image.Labels(),
+	facts := filter.Facts{Created: e.image.CreatedTime(), Labels: e.image.Labels(), Driver: s.opts.DriverName}
+	if e.retained != nil {
+		facts.Size = e.retained.Size()
 	}
+	for l := e.retained; l != nil; l = l.Parent() {
+		facts.Layers = append(facts.Layers, l.DiffID().String(), l.ChainID().String())
+	}
+	return conditions.Image(facts)
+}
+
+func summarize(id ID, e *entry) Summary {
+	sum := Summary{ID: id, SharedSize: Unknown, Containers: Unknown, Size: Unknown, Err: e.err}
+	if e.err != nil {
+		return sum
+	}
+	sum.Parent = e.image.Parent
+	sum.Created = e.image.CreatedTime()
+	sum.Labels = e.image.Labels()
+	sum.Size = 0
 	if e.retained != nil {
 		sum.Size = e.retained.Size()
 	}
 	return sum
 }
 
-// name adds the names that match one of the patterns, or all without any.
-func (sum *Summary) name(names []reference.Named, patterns []string) {
+// name adds the names that pass.
+func (sum *Summary) name(names []reference.Named, conditions *filter.Matcher) {
 	for _, ref := range names {
-		if len(patterns) > 0 && !matches(patterns, ref) {
+		if !conditions.Name(ref) {
 			continue
 		}
 		switch ref.(type) {
@@ -108,25 +154,20 @@ func (sum *Summary) name(names []reference.Named, patterns []string) {
 	}
 }
 
-func matches(patterns []string, ref reference.Named) bool {
-	return slices.ContainsFunc(patterns, func(p string) bool {
-		ok, err := reference.FamiliarMatch(p, ref)
-		return ok && err == nil
-	})
-}
-
-func checkPattern(p string) error {
-	if p == "" {
-		return fmt.Errorf("%w: empty pattern", refs.ErrInvalid)
+// shown tells whether an image is listed by what names it has left. One with
+// digests alone is dangling to --filter dangling=true, and named to everything
+// else.
+func (sum *Summary) shown(opts ListOptions, hasChildren bool) bool {
+	f := opts.Filters
+	switch {
+	case f.OnlyDangling() && hasChildren:
+		return false
+	case len(sum.RepoTags) > 0:
+		return !f.OnlyDangling()
+	case len(sum.RepoDigests) > 0:
+		return true
 	}
-	probe, err := reference.WithName("docker.io/library/probe")
-	if err == nil {
-		_, err = reference.FamiliarMatch(p, probe)
-	}
-	if err != nil {
-		return fmt.Errorf("%w: pattern %q: %w", refs.ErrInvalid, p, err)
-	}
-	return nil
+	return (opts.All || !hasChildren) && !f.OnlyNamed() && !f.Has(filter.Reference)
 }
 
 // Damage joins what is wrong with the images of a listing, nil if all are

@@ -102,7 +102,7 @@ func (s *Store) References(id ID) []reference.Named { return s.refs.References(i
 // Resolve finds the image that a person means: a reference, an ID, or the
 // beginning of an ID that no other image shares, with or without "sha256:".
 // A reference wins over an ID that looks the same. Errors: ErrNotFound,
-// ErrAmbiguous.
+// ErrAmbiguous, ErrTooShort, refs.ErrInvalid.
 func (s *Store) Resolve(name string) (ID, error) {
 	if id, err := ParseID(name); err == nil {
 		return s.known(id, name)
@@ -117,7 +117,7 @@ func (s *Store) Resolve(name string) (ID, error) {
 		}
 	}
 	id, searchErr := s.Search(name)
-	if errors.Is(searchErr, ErrNotFound) && err != nil {
+	if (errors.Is(searchErr, ErrNotFound) || name == "") && err != nil {
 		return "", err
 	}
 	return id, searchErr
@@ -133,23 +133,24 @@ func (s *Store) known(id ID, name string) (ID, error) {
 }
 
 // Search finds the one image whose ID begins with prefix, which may have
-// "sha256:" before it. Errors: ErrNotFound, ErrAmbiguous.
+// "sha256:" before it. Errors: ErrNotFound, ErrAmbiguous, ErrTooShort.
 func (s *Store) Search(prefix string) (ID, error) {
 	hex := strings.TrimPrefix(prefix, "sha256:")
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	var found ID
-	for id := range s.images {
-		if hex == "" || !strings.HasPrefix(id.Hex(), hex) {
-			continue
-		}
-		if found != "" {
-			return "", fmt.Errorf("%w: %s begins several", ErrAmbiguous, prefix)
-		}
-		found = id
+	if hex == "" {
+		return "", fmt.Errorf("%w: %q: write more of it", ErrTooShort, prefix)
 	}
-	if found == "" {
+	var found []ID
+	for _, id := range s.IDs() {
+		if strings.HasPrefix(id.Hex(), hex) {
+			found = append(found, id)
+		}
+	}
+	switch len(found) {
+	case 0:
 		return "", fmt.Errorf("%w: %s", ErrNotFound, prefix)
+	case 1:
+		return found[0], nil
 	}
-	return found, nil
+	return "", fmt.Errorf("%w: %d images have one that begins with %s (%s, %s, …): write more of it",
+		ErrAmbiguous, len(found), prefix, found[0].Short(), found[1].Short())
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/distribution/reference"
@@ -13,8 +14,9 @@ import (
 
 // RemoveOptions are those of `docker image rm`.
 type RemoveOptions struct {
-	// Force removes an image that several repositories name or a container
-	// that is not running was made of. Never one that others were built on.
+	// Force removes an image that several repositories name or that only
+	// stopped containers were made of. Never one that others were built on,
+	// nor one of a running container.
 	Force bool
 	// NoPrune keeps unnamed images that this one was built on.
 	NoPrune bool
@@ -48,27 +50,10 @@ func (s *Store) Remove(ctx context.Context, name string, opts RemoveOptions) ([]
 		return nil, err
 	}
 	r := &removal{store: s, users: s.containers()}
-	names := s.References(id)
 	if s.meantByID(id, name) {
-		if one(names) {
-			if err := r.refuse(id, opts.Force, false); err != nil {
-				return r.lines, err
-			}
-			if err := r.untag(ctx, names...); err != nil {
-				return r.lines, err
-			}
-		}
+		err = r.byID(ctx, id, opts)
 	} else {
-		if err := r.untagByName(ctx, id, name, opts.Force); err != nil {
-			return r.lines, err
-		}
-		if len(s.References(id)) > 0 {
-			return r.lines, nil
-		}
-	}
-	err = r.remove(ctx, id, opts.Force)
-	if err == nil && !opts.NoPrune {
-		err = r.pruneParents(ctx)
+		err = r.byName(ctx, id, name, opts)
 	}
 	return r.lines, err
 }
@@ -83,8 +68,9 @@ func (s *Store) meantByID(id ID, name string) bool {
 	return strings.HasPrefix(id.Hex(), strings.TrimPrefix(name, "sha256:"))
 }
 
-// one tells whether all names are of one repository, with one tag at most.
-func one(names []reference.Named) bool {
+// single tells whether there is a name, and all are of one repository with
+// one tag at most.
+func single(names []reference.Named) bool {
 	tags, repos := 0, map[string]struct{}{}
 	for _, n := range names {
 		repos[n.Name()] = struct{}{}
@@ -92,33 +78,65 @@ func one(names []reference.Named) bool {
 			tags++
 		}
 	}
-	return tags <= 1 && len(repos) <= 1
+	return tags <= 1 && len(repos) == 1
 }
 
 // removal is one Remove under way.
 type removal struct {
 	store  *Store
-	users  map[ID][]string
+	users  map[ID][]container
 	lines  []Removal
 	parent ID // of the image removed last
+}
+
+func (r *removal) byID(ctx context.Context, id ID, opts RemoveOptions) error {
+	names := r.store.References(id)
+	if err := r.refuse(id, opts.Force, !single(names)); err != nil {
+		return err
+	}
+	return r.remove(ctx, id, opts)
+}
+
+// byName takes the name away. With the last one the image goes, unless
+// something keeps it: then the name was all that could be removed.
+func (r *removal) byName(ctx context.Context, id ID, name string, opts RemoveOptions) error {
+	if err := r.untagByName(ctx, id, name, opts.Force); err != nil {
+		return err
+	}
+	if len(r.store.References(id)) > 0 || r.refuse(id, opts.Force, true) != nil {
+		return nil
+	}
+	return r.remove(ctx, id, opts)
 }
 
 // refuse tells why an image may not be removed. That it has names is a
 // reason only if named is asked for.
 func (r *removal) refuse(id ID, force, named bool) error {
 	if n := len(r.store.Children(id)); n > 0 {
-		return fmt.Errorf("%w: unable to delete %s (cannot be forced) - image has dependent child images", ErrConflict, id.Short())
+		return unable(id, false, "image has dependent child images")
 	}
-	if force {
+	users := r.users[id]
+	if i := slices.IndexFunc(users, func(c container) bool { return c.running }); i >= 0 {
+		return unable(id, false, fmt.Sprintf("image is being used by running container %.12s", users[i].id))
+	}
+	switch {
+	case force:
 		return nil
-	}
-	if users := r.users[id]; len(users) > 0 {
-		return fmt.Errorf("%w: unable to delete %s (must be forced) - image is being used by container %.12s", ErrConflict, id.Short(), users[0])
-	}
-	if named && len(r.store.References(id)) > 0 {
-		return fmt.Errorf("%w: unable to delete %s (must be forced) - image is referenced in multiple repositories", ErrConflict, id.Short())
+	case named && len(r.store.References(id)) > 0:
+		return unable(id, true, "image is referenced in multiple repositories")
+	case len(users) > 0:
+		return unable(id, true, fmt.Sprintf("image is being used by stopped container %.12s", users[0].id))
 	}
 	return nil
+}
+
+// unable is a conflict in Docker's words.
+func unable(id ID, forceable bool, why string) error {
+	force := "cannot be forced"
+	if forceable {
+		force = "must be forced"
+	}
+	return fmt.Errorf("%w: unable to delete %s (%s) - %s", ErrConflict, id.Short(), force, why)
 }
 
 func (r *removal) untag(ctx context.Context, names ...reference.Named) error {
@@ -138,9 +156,9 @@ func (r *removal) untag(ctx context.Context, names ...reference.Named) error {
 // on the image, the repository's digests too.
 func (r *removal) untagByName(ctx context.Context, id ID, name string, force bool) error {
 	names := r.store.References(id)
-	if users := r.users[id]; len(names) == 1 && len(users) > 0 && !force {
+	if users := r.users[id]; single(names) && len(users) > 0 && !force {
 		return fmt.Errorf("%w: unable to remove repository reference %q (must force) - container %.12s is using its referenced image %s",
-			ErrConflict, name, users[0], id.Short())
+			ErrConflict, name, users[0].id, id.Short())
 	}
 	named, err := refs.Parse(name)
 	if err != nil {
@@ -173,11 +191,26 @@ func leftDigests(names []reference.Named, gone reference.Named) []reference.Name
 	return digests
 }
 
-// remove removes an image with all its names.
-func (r *removal) remove(ctx context.Context, id ID, force bool) error {
-	if err := r.refuse(id, force, true); err != nil {
+// remove removes an image with all its names, and then what only it was
+// built on and nothing else keeps.
+func (r *removal) remove(ctx context.Context, id ID, opts RemoveOptions) error {
+	if err := r.removeOne(ctx, id); err != nil || opts.NoPrune {
 		return err
 	}
+	for r.parent != "" {
+		id := r.parent
+		_, err := r.store.Get(id)
+		if errors.Is(err, ErrNotFound) || r.refuse(id, false, true) != nil {
+			return nil
+		}
+		if err := r.removeOne(ctx, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *removal) removeOne(ctx context.Context, id ID) error {
 	if err := r.untag(ctx, r.store.References(id)...); err != nil {
 		return err
 	}
@@ -193,19 +226,4 @@ func (r *removal) remove(ctx context.Context, id ID, force bool) error {
 		r.lines = append(r.lines, Removal{Deleted: l.ChainID.String()})
 	}
 	return err
-}
-
-// pruneParents removes what only the removed image was built on.
-func (r *removal) pruneParents(ctx context.Context) error {
-	for r.parent != "" {
-		id := r.parent
-		_, err := r.store.Get(id)
-		if errors.Is(err, ErrNotFound) || r.refuse(id, false, true) != nil {
-			return nil
-		}
-		if err := r.remove(ctx, id, false); err != nil {
-			return err
-		}
-	}
-	return nil
 }

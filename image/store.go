@@ -44,8 +44,9 @@ type entry struct {
 //
 // A root without images is created when opened to write, and is an empty
 // store when opened to read. Layers that an earlier process left without an
-// image are removed when opened to write (layer.Store.Settle). A damaged repositories.json is an error that
-// wraps refs.ErrCorrupt.
+// image are removed when opened to write (layer.Store.Settle). A name whose
+// image has no configuration stands for a damaged image. A damaged
+// repositories.json is an error that wraps refs.ErrCorrupt.
 func Open(ctx context.Context, opts Options) (*Store, error) {
 	opts, err := opts.fill()
 	if err != nil {
@@ -90,6 +91,11 @@ func (s *Store) load(ctx context.Context) error {
 		s.images[id] = e
 		if e.err != nil {
 			s.opts.Log.Info("image cannot be used", zap.String("image", id.String()), zap.Error(e.err))
+		}
+	}
+	for dgst := range s.refs.ByID() {
+		if id := ID(dgst); s.images[id] == nil && validSHA256(dgst) == nil {
+			s.images[id] = &entry{err: &CorruptError{ID: id, Cause: errNoConfig}, children: map[ID]struct{}{}}
 		}
 	}
 	for id := range s.images {

@@ -16,6 +16,11 @@ import (
 // that several images are verified without reading a layer twice.
 func (s *Store) Verify(ctx context.Context, id ID, done map[string]error) error {
 	raw, err := s.db.read(id)
+	if errors.Is(err, ErrNotFound) {
+		if _, known := s.Get(id); known != nil {
+			return known // a damaged image has none
+		}
+	}
 	if err != nil {
 		return err
 	}

@@ -31,7 +31,7 @@ func (a *app) imageRemove() *cobra.Command {
 	var opts image.RemoveOptions
 	cmd := &cobra.Command{
 		Use:     "rm IMAGE [IMAGE...]",
-		Aliases: []string{"remove"},
+		Aliases: []string{"rmi", "remove"},
 		Short:   "Remove names, and images that have none left",
 		Args:    args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, images []string) error {
@@ -39,6 +39,10 @@ func (a *app) imageRemove() *cobra.Command {
 				var errs []error
 				for _, name := range images {
 					done, err := o.Images.Remove(cmd.Context(), name, opts)
+					if opts.Force && errors.Is(err, image.ErrNotFound) {
+						report(cmd.Context(), a.err, err) // and no failure, as in Docker
+						err = nil
+					}
 					errs = append(errs, err)
 					for _, r := range done {
 						fmt.Fprintln(a.out, r)
@@ -48,7 +52,7 @@ func (a *app) imageRemove() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().BoolVarP(&opts.Force, "force", "f", false, "remove an image that several repositories name, or that a stopped container uses")
+	cmd.Flags().BoolVarP(&opts.Force, "force", "f", false, "remove an image that several repositories name, or that a stopped container uses; one that is not there is no failure")
 	cmd.Flags().BoolVar(&opts.NoPrune, "no-prune", false, "keep unnamed parents")
 	return cmd
 }

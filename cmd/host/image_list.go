@@ -8,38 +8,48 @@ import (
 
 	"github.com/bulkhead/bulkhead/cmd/host/render"
 	"github.com/bulkhead/bulkhead/image"
+	"github.com/bulkhead/bulkhead/image/filter"
 )
 
 func (a *app) imageList() *cobra.Command {
-	var all, quiet bool
-	var format string
+	var opts image.ListOptions
+	var conditions []string
 	var shape imageShape
 	cmd := &cobra.Command{
 		Use:     "ls [REPOSITORY[:TAG]]",
 		Aliases: []string{"list"},
 		Short:   "List images",
 		Args:    args(cobra.MaximumNArgs(1)),
-		RunE: func(cmd *cobra.Command, patterns []string) error {
+		RunE: func(cmd *cobra.Command, patterns []string) (err error) {
+			if opts.Filters, err = filter.Parse(conditions...); err != nil {
+				return usage(cmd, err)
+			}
+			if len(patterns) > 0 && patterns[0] != "" {
+				if err := opts.Filters.Add(filter.Reference, patterns[0]); err != nil {
+					return usage(cmd, err)
+				}
+			}
+			if wanted := opts.Filters.Values(filter.Driver); len(wanted) == 1 && a.cfg.Driver == "" {
+				a.cfg.Driver = wanted[0] // of several beneath the root
+			}
+			opts.Usage = shape.usage
 			return a.with(cmd.Context(), list, func(o *opened) error {
-				images, err := o.Images.List(cmd.Context(), image.ListOptions{All: all, References: patterns})
+				images, err := o.Images.List(cmd.Context(), opts)
 				if err != nil {
 					return err
 				}
-				rows := shape.rows(images)
-				if quiet {
-					err = a.column(rows, "ID")
-				} else {
-					err = shape.table().Write(a.out, format, rows)
-				}
-				return errors.Join(err, image.Damage(images))
+				return errors.Join(shape.write(a.out, images), image.Damage(images))
 			})
 		},
 	}
-	cmd.Flags().BoolVarP(&all, "all", "a", false, "show also unnamed images that others were built on")
-	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "show only IDs")
+	cmd.Flags().BoolVarP(&opts.All, "all", "a", false, "show also unnamed images that others were built on")
+	cmd.Flags().StringArrayVarP(&conditions, "filter", "f", nil,
+		"show images of which KEY=VALUE holds: dangling, label, before, since, reference, until, size (also size>100MB), layer, driver")
+	cmd.Flags().BoolVarP(&shape.quiet, "quiet", "q", false, "show only IDs")
 	cmd.Flags().BoolVar(&shape.digests, "digests", false, "show digests")
 	cmd.Flags().BoolVar(&shape.full, "no-trunc", false, "do not shorten IDs")
-	formatFlag(cmd, &format)
+	cmd.Flags().BoolVar(&shape.usage, "usage", false, "count containers, and what images share with others in the list")
+	formatFlag(cmd, &shape.format)
 	return cmd
 }
 

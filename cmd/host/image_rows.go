@@ -1,7 +1,8 @@
 package main
 
 import (
-	"slices"
+	"io"
+	"strconv"
 	"strings"
 	"time"
 
@@ -10,92 +11,91 @@ import (
 )
 
 // imageShape is how a listing of images is to look.
-type imageShape struct{ digests, full bool }
-
-func (s imageShape) table() render.Table {
-	t := render.Table{
-		Fields: []string{"Repository", "Tag", "ID", "CreatedSince", "Size"},
-		Headers: map[string]string{
-			"Repository": "REPOSITORY", "Tag": "TAG", "Digest": "DIGEST", "ID": "IMAGE ID", "CreatedSince": "CREATED",
-			"CreatedAt": "CREATED AT", "Size": "SIZE", "VirtualSize": "SIZE", "SharedSize": "SHARED SIZE",
-			"UniqueSize": "UNIQUE SIZE", "Containers": "CONTAINERS", "Error": "ERROR",
-		},
-	}
-	if s.digests {
-		t.Fields = slices.Insert(t.Fields, 2, "Digest")
-	}
-	return t
+type imageShape struct {
+	format                      string
+	quiet, digests, full, usage bool
 }
 
-// rows are Docker's: one for each name of an image, one for an image without.
-func (s imageShape) rows(images []image.Summary) []render.Row {
+func (s imageShape) write(w io.Writer, images []image.Summary) error {
 	var rows []render.Row
 	now := time.Now()
+	// As in Docker, {{ .Digest }} with spaces does not ask for digests.
+	digests := s.digests || strings.Contains(s.template(), "{{.Digest}}")
 	for _, img := range images {
-		for _, name := range s.names(img) {
+		for _, entry := range img.Entries(digests, s.digests) {
 			row := s.row(img, now)
-			row["Repository"], row["Tag"], row["Digest"] = name.repository, name.tag, name.digest
+			row["Repository"], row["Tag"], row["Digest"] = entry.Repository, entry.Tag, entry.Digest
 			rows = append(rows, row)
 		}
 	}
-	return rows
+	return imageTable().Write(w, s.template(), rows)
+}
+
+func imageTable() render.Table {
+	return render.Table{
+		Headers: map[string]string{
+			"Repository": "REPOSITORY", "Tag": "TAG", "Digest": "DIGEST", "ID": "IMAGE ID", "CreatedSince": "CREATED",
+			"CreatedAt": "CREATED AT", "Size": "SIZE", "VirtualSize": "SIZE", "SharedSize": "SHARED SIZE",
+			"UniqueSize": "UNIQUE SIZE", "Containers": "CONTAINERS", "ParentID": "PARENT", "Error": "ERROR",
+		},
+		Extra: []string{"ParentID", "Error"},
+	}
+}
+
+// template is the format in full. What it abbreviates, and that --quiet
+// counts for those only, is Docker's. (docker cli/command/formatter.)
+func (s imageShape) template() string {
+	switch s.format {
+	case "", "table":
+		if s.quiet {
+			return "{{.ID}}"
+		}
+		return s.columns()
+	case "raw":
+		if s.quiet {
+			return "image_id: {{.ID}}"
+		}
+		digest := ""
+		if s.digests {
+			digest = "digest: {{.Digest}}\n"
+		}
+		return "repository: {{.Repository}}\ntag: {{.Tag}}\n" + digest + "image_id: {{.ID}}\ncreated_at: {{.CreatedAt}}\nvirtual_size: {{.Size}}\n"
+	}
+	if strings.HasPrefix(s.format, "table") && s.digests && !strings.Contains(s.format, "{{.Digest}}") {
+		return s.format + "\t{{.Digest}}"
+	}
+	return s.format
+}
+
+func (s imageShape) columns() string {
+	text := "table {{.Repository}}\t{{.Tag}}\t"
+	if s.digests {
+		text += "{{.Digest}}\t"
+	}
+	text += "{{.ID}}\t{{if .CreatedSince}}{{.CreatedSince}}{{else}}N/A{{end}}\t"
+	if s.usage {
+		return text + "{{.VirtualSize}}\t{{.SharedSize}}\t{{.UniqueSize}}\t{{.Containers}}"
+	}
+	return text + "{{.Size}}"
 }
 
 func (s imageShape) row(img image.Summary, now time.Time) render.Row {
 	row := render.Row{
-		"ID": shortID(img.ID.String(), s.full), "CreatedSince": "N/A", "CreatedAt": "N/A", "Size": "N/A", "VirtualSize": "N/A",
-		"SharedSize": "N/A", "UniqueSize": "N/A", "Containers": "N/A", "Error": "",
+		"ID": shortID(img.ID.String(), s.full), "ParentID": shortID(img.Parent.String(), s.full),
+		"CreatedAt": render.Time(img.Created), "CreatedSince": "", "Size": render.Size(img.Size), "VirtualSize": render.LongSize(img.Size),
+		"SharedSize": render.LongSize(img.SharedSize), "UniqueSize": render.LongSize(img.UniqueSize()),
+		"Containers": render.NotKnown, "Error": "",
 	}
-	if img.Err != nil {
-		row["CreatedSince"], row["Error"] = "corrupt", img.Err.Error()
-		return row
+	if img.Containers != image.Unknown {
+		row["Containers"] = strconv.Itoa(img.Containers)
 	}
-	row["CreatedSince"] = render.Ago(img.Created, now)
-	row["CreatedAt"] = render.Time(img.Created)
-	row["Size"] = render.Size(img.Size)
-	row["VirtualSize"] = row["Size"]
+	switch {
+	case img.Err != nil:
+		row["CreatedSince"], row["CreatedAt"], row["Error"] = "corrupt", render.NotKnown, img.Err.Error()
+	case !img.Created.IsZero():
+		row["CreatedSince"] = render.Ago(img.Created, now)
+	}
 	return row
-}
-
-type imageName struct{ repository, tag, digest string }
-
-// names pairs the tags of each repository with its digests.
-func (s imageShape) names(img image.Summary) []imageName {
-	digests := map[string][]string{}
-	var order []string
-	for _, d := range img.RepoDigests {
-		repo, digest, _ := strings.Cut(d, "@")
-		if digests[repo] == nil {
-			order = append(order, repo)
-		}
-		digests[repo] = append(digests[repo], digest)
-	}
-	tagged := map[string]bool{}
-	var names []imageName
-	for _, t := range img.RepoTags {
-		at := strings.LastIndex(t, ":")
-		repo, tag := t[:at], t[at+1:]
-		tagged[repo] = true
-		paired := digests[repo]
-		if !s.digests || len(paired) == 0 {
-			paired = []string{image.None}
-		}
-		for _, d := range paired {
-			names = append(names, imageName{repo, tag, d})
-		}
-	}
-	for _, repo := range order {
-		if tagged[repo] {
-			continue
-		}
-		for _, d := range digests[repo] {
-			names = append(names, imageName{repo, image.None, d})
-		}
-	}
-	if names == nil {
-		names = []imageName{{image.None, image.None, image.None}}
-	}
-	return names
 }
 
 // shortID shortens a digest to what tables show, unless it is wanted in

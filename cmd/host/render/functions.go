@@ -22,6 +22,17 @@ func functions() template.FuncMap {
 	}
 }
 
+// headerFunctions leave titles as they are; pad keeps what it does, so that
+// they stand above their columns.
+func headerFunctions() template.FuncMap {
+	same := func(s string) string { return s }
+	sameWith := func(s, _ string) string { return s }
+	return template.FuncMap{
+		"json": same, "lower": same, "upper": same, "title": same, "split": sameWith, "join": sameWith,
+		"truncate": func(s string, _ int) string { return s },
+	}
+}
+
 func toJSON(v any) (string, error) {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
@@ -30,16 +41,26 @@ func toJSON(v any) (string, error) {
 	return strings.TrimSuffix(buf.String(), "\n"), err
 }
 
+// title makes the first letter of each word a capital. What is neither
+// letter nor digit nor underscore ends a word, so that both parts of "a/b"
+// are words.
 func title(s string) string {
 	start := true
 	return strings.Map(func(r rune) rune {
 		was := start
-		start = unicode.IsSpace(r)
+		start = separates(r)
 		if was {
 			return unicode.ToTitle(r)
 		}
 		return r
 	}, s)
+}
+
+func separates(r rune) bool {
+	if r <= unicode.MaxASCII {
+		return r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r)
+	}
+	return unicode.IsSpace(r)
 }
 
 func pad(s string, before, after int) string {

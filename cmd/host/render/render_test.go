@@ -28,23 +28,26 @@ func TestAgesAreDockers(t *testing.T) {
 			t.Errorf("%v is %q, want %q", d, got, want)
 		}
 	}
-	if got := render.Ago(time.Time{}, now); got != "N/A" {
-		t.Errorf("an unknown time is %q", got)
+	if got := render.Ago(now.Add(-1500*time.Millisecond), now.Add(400*time.Millisecond)); got != "2 seconds ago" {
+		t.Errorf("parts of a second count: %q", got)
 	}
 }
 
-var table = render.Table{Fields: []string{"A", "B"}, Headers: map[string]string{"A": "FIRST", "B": "SECOND", "C": "THIRD"}}
+var table = render.Table{Fields: []string{"A", "B"}, Headers: map[string]string{"A": "FIRST", "B": "SECOND", "C": "THIRD"}, Extra: []string{"C"}}
 
 func TestFormats(t *testing.T) {
 	rows := []render.Row{{"A": "1", "B": "<x>", "C": "3"}}
 	for format, want := range map[string]string{
-		"":                            "FIRST     SECOND\n1         <x>\n",
-		"table":                       "FIRST     SECOND\n1         <x>\n",
-		"table {{.C}}\t{{.A}}":        "THIRD     FIRST\n3         1\n",
-		`table {{.C}}\t{{.A}}`:        "THIRD     FIRST\n3         1\n",
-		"{{.C}}-{{upper .B}}":         "3-<X>\n",
-		"json":                        `{"A":"1","B":"<x>","C":"3"}` + "\n",
-		"{{json .A}} {{pad .A 1 2}}|": `"1"  1  |` + "\n",
+		"":                     "FIRST     SECOND\n1         <x>\n",
+		"table":                "FIRST     SECOND\n1         <x>\n",
+		"table {{.C}}\t{{.A}}": "THIRD     FIRST\n3         1\n",
+		`table {{.C}}\t{{.A}}`: "THIRD     FIRST\n3         1\n",
+		"{{.C}}-{{upper .B}}":  "3-<X>\n",
+		"json":                 `{"A":"1","B":"\u003cx\u003e","C":"3"}` + "\n",
+		"{{json .}}":           `{"A":"1","B":"\u003cx\u003e"}` + "\n",
+		"{{json .B}}":          `"<x>"` + "\n",
+		"table {{upper .B}}|{{pad .A 1 2}}|{{json .}}": "SECOND| FIRST  |\n<X>| 1  |{\"A\":\"1\",\"B\":\"\\u003cx\\u003e\"}\n",
+		"{{json .A}} {{pad .A 1 2}}|":                  `"1"  1  |` + "\n",
 	} {
 		var out strings.Builder
 		if err := table.Write(&out, format, rows); err != nil || out.String() != want {

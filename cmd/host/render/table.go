@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"strings"
 	"text/tabwriter"
 	"text/template"
@@ -19,22 +20,22 @@ type Table struct {
 	Fields []string
 	// Headers are the titles of all fields that a format may use.
 	Headers map[string]string
+	// Extra are fields that Docker does not have and that {{json .}} leaves
+	// out, as programs compare it. The format json has them.
+	Extra []string
 }
 
 // Write writes rows in a format: "" or "table", "json" for one object a
 // line, "table TEMPLATE" or TEMPLATE. A format that cannot be understood, or
-// that names an unknown field, is an error, also without any rows.
+// that names an unknown field, is an error, also without any rows, and
+// nothing is written then. (docker cli/command/formatter.)
 func (t Table) Write(w io.Writer, format string, rows []Row) error {
 	if format == "json" {
-		for _, row := range rows {
-			if err := line(w, row); err != nil {
-				return err
-			}
-		}
-		return nil
+		t.Extra = nil
+		format = "{{json .}}"
 	}
 	text, asTable := strings.CutPrefix(format, "table")
-	if text = strings.TrimSpace(text); text == "" {
+	if text = strings.Trim(text, " "); text == "" {
 		asTable = true
 		text = "{{." + strings.Join(t.Fields, "}}\t{{.") + "}}"
 	}
@@ -43,39 +44,56 @@ func (t Table) Write(w io.Writer, format string, rows []Row) error {
 	if err != nil {
 		return err
 	}
-	var header bytes.Buffer
-	if err := tmpl.Execute(&header, t.Headers); err != nil {
-		return formatError(err)
-	}
-	if !asTable {
-		return lines(w, tmpl, rows)
-	}
-	tw := tabwriter.NewWriter(w, 10, 1, 3, ' ', 0)
-	if _, err := fmt.Fprintln(tw, header.String()); err != nil {
+	body, err := t.body(tmpl.Funcs(template.FuncMap{"json": t.json}), rows)
+	if err != nil {
 		return err
 	}
-	if err := lines(tw, tmpl, rows); err != nil {
+	if !asTable {
+		_, err := w.Write(body)
+		return err
+	}
+	var header bytes.Buffer
+	// What has no title, such as {{json .}}, has none in Docker either.
+	_ = tmpl.Funcs(headerFunctions()).Execute(&header, t.Headers)
+	tw := tabwriter.NewWriter(w, 10, 1, 3, ' ', 0)
+	if _, err := fmt.Fprintf(tw, "%s\n%s", header.Bytes(), body); err != nil {
 		return err
 	}
 	return tw.Flush()
 }
 
-func lines(out io.Writer, tmpl *template.Template, rows []Row) error {
-	for _, row := range rows {
-		if err := tmpl.Execute(out, row); err != nil {
-			return formatError(err)
-		}
-		if _, err := fmt.Fprintln(out); err != nil {
-			return err
-		}
+// json is the function of templates. Of a whole row it escapes "<" and its
+// like, of anything else it does not: so does Docker's.
+func (t Table) json(v any) (string, error) {
+	row, ok := v.(Row)
+	if !ok {
+		return toJSON(v)
 	}
-	return nil
+	row = maps.Clone(row)
+	for _, field := range t.Extra {
+		delete(row, field)
+	}
+	text, err := json.Marshal(row)
+	return string(text), err
 }
 
-func line(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	return enc.Encode(v)
+func (t Table) body(tmpl *template.Template, rows []Row) ([]byte, error) {
+	var body bytes.Buffer
+	for _, row := range rows {
+		if err := tmpl.Execute(&body, row); err != nil {
+			return nil, formatError(err)
+		}
+		body.WriteByte('\n')
+	}
+	if len(rows) > 0 {
+		return body.Bytes(), nil
+	}
+	// A template may do with real values what it cannot do with titles; but
+	// whether it names unknown fields does not depend on them.
+	if err := tmpl.Execute(io.Discard, t.Headers); err != nil && strings.Contains(err.Error(), "map has no entry for key") {
+		return nil, formatError(err)
+	}
+	return nil, nil
 }
 
 // Template parses a template with Docker's functions. A field that is not

@@ -3,29 +3,38 @@ package render
 import (
 	"fmt"
 	"time"
+
+	"golang.org/x/text/width"
 )
 
 // Size writes a number of bytes as Docker does: powers of 1000, three
-// digits.
-func Size(n int64) string {
+// digits. Below zero, it stands for one that is not known: "N/A".
+func Size(n int64) string { return size(n, 3) }
+
+// LongSize is Size with four digits, which Docker has where it tells how
+// much of a size is shared.
+func LongSize(n int64) string { return size(n, 4) }
+
+func size(n int64, digits int) string {
+	if n < 0 {
+		return NotKnown
+	}
 	f := float64(n)
-	for _, unit := range []string{"B", "kB", "MB", "GB", "TB"} {
+	for _, unit := range []string{"B", "kB", "MB", "GB", "TB", "PB"} {
 		if f < 1000 {
-			return fmt.Sprintf("%.3g%s", f, unit)
+			return fmt.Sprintf("%.*g%s", digits, f, unit)
 		}
 		f /= 1000
 	}
-	return fmt.Sprintf("%.4gPB", f)
+	return fmt.Sprintf("%.*gEB", digits, f)
 }
 
-// Ago writes how long before now t was, as Docker does; the zero time, which
-// stands for one that is not known, is "N/A".
-func Ago(t, now time.Time) string {
-	if t.IsZero() {
-		return "N/A"
-	}
-	return span(now.Sub(t)) + " ago"
-}
+// NotKnown is what Docker shows in place of a value that is not known.
+const NotKnown = "N/A"
+
+// Ago writes how long before now t was, as Docker does, which knows whole
+// seconds only.
+func Ago(t, now time.Time) string { return span(now.Sub(time.Unix(t.Unix(), 0))) + " ago" }
 
 func span(d time.Duration) string {
 	hours := int(d.Hours() + 0.5)
@@ -57,11 +66,22 @@ func span(d time.Duration) string {
 // Time writes a time as Docker's CreatedAt does.
 func Time(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05 -0700 MST") }
 
-// Ellipsis shortens s to n letters, the last of which then says so.
+// Ellipsis shortens s to n columns, the last of which then says so. Wide
+// letters take two. (docker cli/command/formatter/displayutils.go.)
 func Ellipsis(s string, n int) string {
-	letters := []rune(s)
-	if len(letters) <= n {
+	columns, cut := 0, 0 // cut is where n-1 columns end
+	for i, r := range s {
+		if columns < n {
+			cut = i
+		}
+		columns++
+		switch width.LookupRune(r).Kind() {
+		case width.EastAsianWide, width.EastAsianFullwidth:
+			columns++
+		}
+	}
+	if columns <= n {
 		return s
 	}
-	return string(letters[:n-1]) + "…"
+	return s[:cut] + "…"
 }
