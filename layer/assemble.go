@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"hash"
-	"hash/crc64"
 	"io"
 	"io/fs"
 	"syscall"
@@ -14,6 +13,7 @@ import (
 	"github.com/vbatts/tar-split/tar/storage"
 
 	"github.com/bulkhead/bulkhead/graphdriver"
+	"github.com/bulkhead/bulkhead/graphdriver/layertar"
 )
 
 // readChunk is how much of a file is read at once.
@@ -36,7 +36,7 @@ type assembler struct {
 
 func (a *assembler) run(up storage.Unpacker) error {
 	a.buf = make([]byte, readChunk)
-	a.crc = crc64.New(storage.CRCTable)
+	a.crc = layertar.NewCRC()
 	for {
 		if err := a.ctx.Err(); err != nil {
 			return err

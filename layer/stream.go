@@ -1,7 +1,6 @@
 package layer
 
 import (
-	"bufio"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -38,7 +37,7 @@ func (s *Store) tarStream(ctx context.Context, rec *record) (io.ReadCloser, erro
 	if err != nil {
 		return nil, oneLine(fmt.Errorf("layer %s: %w", rec.chain, err), split.Close())
 	}
-	return assembled(ctx, rec, split, files), nil
+	return assembled(ctx, rec, split, files, func(err error) error { return err }), nil
 }
 
 // openTarSplit opens a layer's tar-split file, compressed as it is. A commit
@@ -71,24 +70,17 @@ func (s *Store) diffStream(ctx context.Context, rec *record) (io.ReadCloser, err
 }
 
 // assembled starts putting the archive together in a goroutine, which ends
-// when the stream is closed or read to its end, or ctx is done.
-func assembled(ctx context.Context, rec *record, split *os.File, files graphdriver.FileGetCloser) io.ReadCloser {
-	pr, pw := io.Pipe()
-	disarm := context.AfterFunc(ctx, func() { pw.CloseWithError(ctx.Err()) })
+// when the stream is closed or read to its end, or ctx is done. For bad see
+// assembler.
+func assembled(ctx context.Context, rec *record, split *os.File, files graphdriver.FileGetCloser, bad func(error) error) io.ReadCloser {
+	between := newRelay(ctx)
 	done := make(chan error, 1)
 	go func() {
-		// Headers are small: without a buffer each would be handed over alone.
-		out := bufio.NewWriterSize(pw, readChunk)
-		err := unpack(ctx, rec, split, files, out, func(err error) error { return err })
-		if err == nil {
-			err = out.Flush()
-		}
-		pw.CloseWithError(err) // with nil, io.EOF
+		between.end(unpack(ctx, rec, split, files, between, bad))
 		done <- oneLine(split.Close(), files.Close())
 	}()
-	return &verified{rec: rec, r: pr, hash: sha256.New(), close: func() error {
-		pr.Close()
-		disarm()
+	return &verified{rec: rec, r: between, hash: sha256.New(), close: func() error {
+		between.leave()
 		return <-done
 	}}
 }

@@ -2,13 +2,10 @@ package layer
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-
-	"github.com/opencontainers/go-digest"
 
 	"github.com/bulkhead/bulkhead/graphdriver"
 )
@@ -45,23 +42,17 @@ func (s *Store) verify(ctx context.Context, rec *record) error {
 	if err != nil {
 		return fmt.Errorf("layer %s: %w", rec.diff, err)
 	}
-	defer split.Close()
 	files, err := s.openFiles(ctx, rec.cacheID)
 	if err != nil {
-		return fmt.Errorf("layer %s: %w", rec.diff, err)
+		return oneLine(fmt.Errorf("layer %s: %w", rec.diff, err), split.Close())
 	}
 	var bad []error
-	sum := sha256.New()
-	err = unpack(ctx, rec, split, files, sum, func(err error) error {
+	rc := assembled(ctx, rec, split, files, func(err error) error {
 		bad = append(bad, err)
 		return nil
 	})
-	if cerr := files.Close(); err == nil {
-		err = cerr
-	}
-	if got := DiffID(digest.NewDigest(digest.SHA256, sum)); err == nil && got != rec.diff {
-		err = changed(rec, got)
-	}
+	_, err = io.Copy(io.Discard, rc)
+	err = oneLine(err, rc.Close()) // after which bad is complete
 	return errors.Join(append(bad, err)...)
 }
 

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"hash"
-	"hash/crc64"
 	"io"
 	"math"
 	"slices"
@@ -22,9 +21,6 @@ type Tap interface {
 	Segment(raw []byte) error
 	File(name string, size int64, crc []byte) error
 }
-
-// crcTable is tar-split's polynomial.
-var crcTable = crc64.MakeTable(crc64.ISO)
 
 const (
 	readAhead    = 256 << 10
@@ -54,7 +50,7 @@ func NewReader(r io.Reader, tap Tap) *Reader {
 	in := &counter{r: bufio.NewReaderSize(r, readAhead)}
 	tr := tar.NewReader(in)
 	tr.RawAccounting = true
-	return &Reader{in: in, tr: tr, tap: tap, crc: crc64.New(crcTable)}
+	return &Reader{in: in, tr: tr, tap: tap, crc: NewCRC()}
 }
 
 // Next implements Source.

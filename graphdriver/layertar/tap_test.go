@@ -29,7 +29,7 @@ func (k *keeper) File(name string, size int64, crc []byte) error {
 	if int64(len(k.payload)) != size {
 		return fmt.Errorf("%q: told of %d bytes, read %d", name, size, len(k.payload))
 	}
-	h := crc64.New(crcTable)
+	h := crc64.New(crc64.MakeTable(crc64.ISO))
 	h.Write(k.payload)
 	if size > 0 && !bytes.Equal(h.Sum(nil), crc) || size == 0 && crc != nil {
 		return fmt.Errorf("%q: wrong checksum", name)
