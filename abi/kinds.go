@@ -219,4 +219,10 @@ const Home uint64 = 0
 const (
 	// ListAttrs asks for the digest of extended attributes in each RecName.
 	ListAttrs uint16 = 1 << 0
+	// ListQuiet leaves out an answer of a RecListPair that has no names and
+	// no error, its marks included.
+	ListQuiet uint16 = 1 << 1
+	// ListDeep leaves out of the answers to a RecListPair directories too, if
+	// both trees agree on them and on all beneath them.
+	ListDeep uint16 = 1 << 2
 )

@@ -114,7 +114,7 @@ func (t *trees) List(dirs []treediff.Dir, names func(int, []treediff.Node) error
 	for i := 0; i < len(dirs); i++ {
 		d := dirs[i]
 		if d.Side == treediff.Old { // the new tree's comes next
-			t.listing.AddPair(uint64(i), t.bases[treediff.Old], t.bases[treediff.New], []byte(d.Path), abi.ListAttrs)
+			t.listing.AddPair(uint64(i), t.bases[treediff.Old], t.bases[treediff.New], []byte(d.Path), abi.ListAttrs|abi.ListQuiet|abi.ListDeep)
 			i++
 			continue
 		}

@@ -14,9 +14,9 @@ import (
 
 // Trees are a layer's tree and the one it is compared with.
 type Trees struct {
-	New *confine.Dir
+	New confine.Tree
 	// Old is nil to compare with nothing: all is added.
-	Old *confine.Dir
+	Old confine.Tree
 	// Created is when New was a copy of Old, if that is known.
 	Created treediff.Created
 }
@@ -117,15 +117,12 @@ type source struct {
 	ctx    context.Context
 	trees  Trees
 	lister *confine.Lister
+	found  *confine.Differences // once both trees were walked
 	bufs   [2][]byte
 }
 
-func (s *source) dir(side treediff.Side) *confine.Dir {
-	if side == treediff.Old {
-		return s.trees.Old
-	}
-	return s.trees.New
-}
+// walkers is how many directories are listed at a time.
+const walkers = 2
 
 // List implements treediff.Source.
 func (s *source) List(dirs []treediff.Dir, names func(int, []treediff.Node) error) error {
@@ -133,7 +130,7 @@ func (s *source) List(dirs []treediff.Dir, names func(int, []treediff.Node) erro
 		if s.ctx.Err() != nil {
 			return context.Cause(s.ctx)
 		}
-		found, err := s.lister.List(s.dir(d.Side), d.Path, true)
+		found, err := s.listing(d)
 		if err != nil {
 			return err
 		}
@@ -146,6 +143,31 @@ func (s *source) List(dirs []treediff.Dir, names func(int, []treediff.Node) erro
 		}
 	}
 	return nil
+}
+
+// listing is a directory of one tree, or what of it both do not agree on.
+func (s *source) listing(d treediff.Dir) ([]confine.Name, error) {
+	if s.trees.Old == nil {
+		return s.lister.List(s.trees.New, d.Path, true)
+	}
+	if s.found == nil {
+		var err error
+		s.found, err = s.lister.Walk(s.ctx, s.trees.Old, s.trees.New, "", true, func(old, new *confine.Name) bool {
+			was, is := node(old), node(new)
+			return treediff.Agree(&was, &is, s.trees.Created)
+		}, walkers)
+		if err != nil {
+			return nil, err
+		}
+	}
+	olds, news, oldErr, newErr, both := s.found.At(d.Path)
+	switch {
+	case !both: // in the new tree only
+		return s.lister.List(s.trees.New, d.Path, true)
+	case d.Side == treediff.Old:
+		return olds, oldErr
+	}
+	return news, newErr
 }
 
 func node(n *confine.Name) treediff.Node {

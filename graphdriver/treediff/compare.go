@@ -23,9 +23,8 @@ type Source interface {
 	// from names is returned.
 	//
 	// A directory that both trees have is asked for twice, the old tree's and
-	// then the new one's. Names that are no directories and for which Agree
-	// holds may be left out of both answers, as may directories beneath which
-	// the trees are known to be the same.
+	// then the new one's. Names for which Agree holds may be left out of both
+	// answers, directories only if the same holds for all beneath them.
 	List(dirs []Dir, names func(i int, n []Node) error) error
 	// Equal sets equal[i] if paths[i] is a regular file with the same content
 	// in both trees, or a symbolic link with the same target.

@@ -44,10 +44,8 @@ const (
 )
 
 // Agree reports whether metadata alone says that nothing has happened to a
-// name, which is no directory.
-func Agree(old, new *Node, created Created) bool {
-	return !new.IsDir() && judge(old, new, created) == same
-}
+// name. Of a directory that says nothing of what lies in it.
+func Agree(old, new *Node, created Created) bool { return judge(old, new, created) == same }
 
 // judge compares two nodes of one name. A directory's size and times follow
 // from what happens to its entries and do not count, as in moby.

@@ -33,13 +33,23 @@ type lister struct {
 	ended   chan struct{}
 	at      int // next name of queue[0]; -1 before its beginning
 	rec     []byte
+	walked  walked
+}
+
+// walked is a walk through two trees and what it found.
+type walked struct {
+	trees   [2]confine.Tree
+	attrs   bool
+	created treediff.Created
+	found   *confine.Differences
 }
 
 // listed is one answer: the listing of a directory, or one of a pair's two.
 type listed struct {
-	tag  uint64
-	work *listing
-	side treediff.Side
+	tag   uint64
+	work  *listing
+	side  treediff.Side
+	quiet bool // nothing is said of an answer that says nothing
 }
 
 func (l *listed) names() []confine.Name { return l.work.names[l.side] }
@@ -53,6 +63,7 @@ type listing struct {
 	created treediff.Created
 	names   [2][]confine.Name
 	err     [2]error
+	started bool // some walker has it
 	done    chan struct{}
 }
 
@@ -106,7 +117,7 @@ func (c *Call) asks(req []byte) error {
 }
 
 func (c *Call) ask(l *lister, rec abi.Record) error {
-	if q, ok := abi.ParseListPair(rec); ok && q.Flags&^abi.ListAttrs == 0 {
+	if q, ok := abi.ParseListPair(rec); ok && q.Flags&^(abi.ListAttrs|abi.ListQuiet|abi.ListDeep) == 0 {
 		return c.askPair(l, q)
 	}
 	q, ok := abi.ParseList(rec)
@@ -137,9 +148,14 @@ func (c *Call) askPair(l *lister, q abi.ListPair) error {
 		path:  p, attrs: q.Flags&abi.ListAttrs != 0, done: make(chan struct{}),
 		created: treediff.Created{Sec: q.CreatedSec, Nsec: q.CreatedNsec, Known: q.CreatedKnown},
 	}
+	if q.Flags&abi.ListDeep != 0 {
+		if err := l.deep(work); err != nil {
+			return err
+		}
+	}
 	l.queue = append(l.queue,
-		listed{tag: q.Tag, work: work, side: treediff.Old},
-		listed{tag: q.Tag + 1, work: work, side: treediff.New})
+		listed{tag: q.Tag, work: work, side: treediff.Old, quiet: q.Flags&abi.ListQuiet != 0},
+		listed{tag: q.Tag + 1, work: work, side: treediff.New, quiet: q.Flags&abi.ListQuiet != 0})
 	return nil
 }
 
@@ -148,6 +164,7 @@ func newLister(ctx context.Context, before *lister) *lister {
 	l := &lister{ctx: ctx, cancel: cancel, at: -1, jobs: make(chan *listing, listAhead), ended: make(chan struct{}, listWalkers)}
 	if before != nil {
 		l.names = before.names // digests must compare over the whole call
+		l.walked = before.walked
 	} else {
 		l.names = confine.NewLister()
 	}
@@ -177,28 +194,36 @@ func (w *listing) list(l *confine.Lister) {
 	}
 	w.names[old], w.names[new], w.err[old], w.err[new] = l.Pair(w.trees[old], w.trees[new], w.path, w.attrs)
 	if w.err[old] == nil && w.err[new] == nil {
-		w.differing()
+		w.names[old], w.names[new] = confine.Differing(w.names[old], w.names[new], func(a, b *confine.Name) bool {
+			return b.Stat.Type() != unix.S_IFDIR && w.same(a, b)
+		})
 	}
 }
 
-// differing leaves out the names on which both sides agree.
-func (w *listing) differing() {
-	olds, news := w.names[treediff.Old], w.names[treediff.New]
-	o, n := olds[:0], news[:0]
-	for _, name := range news {
-		for len(olds) > 0 && olds[0].Name < name.Name {
-			o, olds = append(o, olds[0]), olds[1:]
+func (w *listing) same(old, new *confine.Name) bool {
+	was, is := nameOf(old), nameOf(new)
+	return treediff.Agree(&was, &is, w.created)
+}
+
+// deep answers from a walk through all that lies beneath the first directory
+// that was asked for.
+func (l *lister) deep(w *listing) error {
+	d := &l.walked
+	if d.found == nil || d.trees != w.trees || d.attrs != w.attrs || d.created != w.created || !d.found.Covers(w.path) {
+		found, err := l.names.Walk(l.ctx, w.trees[treediff.Old], w.trees[treediff.New], w.path, w.attrs, w.same, listWalkers)
+		if err != nil {
+			return err
 		}
-		if len(olds) > 0 && olds[0].Name == name.Name {
-			was, is := nameOf(&olds[0]), nameOf(&name)
-			if treediff.Agree(&was, &is, w.created) {
-				olds = olds[1:]
-				continue
-			}
-		}
-		n = append(n, name)
+		*d = walked{w.trees, w.attrs, w.created, found}
 	}
-	w.names[treediff.Old], w.names[treediff.New] = append(o, olds...), n
+	olds, news, oldErr, newErr, both := d.found.At(w.path)
+	if !both {
+		return nil // asked for without having been told of it: walkers list it
+	}
+	w.names, w.err = [2][]confine.Name{olds, news}, [2]error{oldErr, newErr}
+	w.started = true
+	close(w.done)
+	return nil
 }
 
 // endLister stops the walkers and waits for them.
@@ -226,6 +251,10 @@ func (l *lister) fill(buf []byte) int {
 			return len(out) // the guest works on these while walkers go on
 		}
 		<-head.work.done
+		if head.quiet && l.at < 0 && len(head.names()) == 0 && head.err() == nil {
+			l.next()
+			continue
+		}
 		l.record(head)
 		if len(out)+len(l.rec) > len(buf) {
 			if len(out) == 0 {
@@ -243,12 +272,13 @@ func (l *lister) fill(buf []byte) int {
 func (l *lister) ahead() {
 	for l.started < len(l.queue) && l.started < listAhead {
 		next := &l.queue[l.started]
-		if next.side == treediff.New && next.work.trees[treediff.Old] != nil {
-			l.started++ // the other half of a pair
+		if next.work.started { // as is the other half of a pair
+			l.started++
 			continue
 		}
 		select {
 		case l.jobs <- next.work:
+			next.work.started = true
 			l.started++
 		default:
 			return
@@ -274,11 +304,16 @@ func (l *lister) record(head *listed) {
 func (l *lister) advance(head *listed) {
 	l.at++
 	if l.at > len(head.names()) {
-		l.at = -1
-		l.queue[0] = listed{}
-		l.queue = l.queue[1:]
-		l.started--
+		l.next()
 	}
+}
+
+// next goes on to the next answer.
+func (l *lister) next() {
+	l.at = -1
+	l.queue[0] = listed{}
+	l.queue = l.queue[1:]
+	l.started--
 }
 
 // listCode says why a directory has no names. What is not a directory is
