@@ -31,8 +31,23 @@ func archive(t testing.TB, name, body string) []byte {
 	return b.Bytes()
 }
 
+// daemon is a dockerd with a root of its own.
+type daemon struct {
+	t      testing.TB
+	dir    string // its sockets lie here, whose paths must be short
+	driver string
+	client string // the docker that is used
+	cmd    *exec.Cmd
+	ended  chan error
+}
+
 // dockerd starts a daemon of its own and returns how to reach it.
 func dockerd(t testing.TB, driver string) (docker func(args ...string) string) {
+	t.Helper()
+	return newDaemon(t, driver).docker
+}
+
+func newDaemon(t testing.TB, driver string) *daemon {
 	t.Helper()
 	if _, err := exec.LookPath("dockerd"); err != nil {
 		t.Skip("dockerd is not installed (make deps)")
@@ -40,48 +55,68 @@ func dockerd(t testing.TB, driver string) (docker func(args ...string) string) {
 	if os.Geteuid() != 0 {
 		t.Skip("dockerd needs root")
 	}
-	dir, err := os.MkdirTemp("", "dockerd") // its sockets' paths must be short
+	dir, err := os.MkdirTemp("", "dockerd")
 	if err != nil {
 		t.Fatal(err)
 	}
-	host := "unix://" + filepath.Join(dir, "s")
-	log, err := os.Create(filepath.Join(dir, "log"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command("dockerd", "--experimental", "--data-root", filepath.Join(dir, "data"), "--exec-root", filepath.Join(dir, "exec"),
-		"--host", host, "--pidfile", filepath.Join(dir, "pid"), "--bridge=none", "--iptables=false", "--ip6tables=false", "--storage-driver", driver)
-	cmd.Stdout, cmd.Stderr = log, log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	d := &daemon{t: t, dir: dir, driver: driver, client: "docker"}
 	t.Cleanup(func() {
-		cmd.Process.Signal(syscall.SIGTERM)
-		select {
-		case <-ended:
-		case <-time.After(30 * time.Second):
-			cmd.Process.Kill()
-			<-ended
-		}
-		log.Close()
-		syscall.Unmount(filepath.Join(dir, "data"), syscall.MNT_DETACH) // it mounts it over itself
+		d.stop()
+		syscall.Unmount(d.root(), syscall.MNT_DETACH) // it mounts it over itself
 		if err := os.RemoveAll(dir); err != nil {
 			t.Error(err)
 		}
 	})
-	for i := 0; exec.Command("docker", "--host", host, "info").Run() != nil; i++ {
+	d.start()
+	return d
+}
+
+func (d *daemon) root() string { return filepath.Join(d.dir, "data") }
+func (d *daemon) host() string { return "unix://" + filepath.Join(d.dir, "s") }
+
+func (d *daemon) start() {
+	d.t.Helper()
+	log, err := os.Create(filepath.Join(d.dir, "log"))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	defer log.Close()
+	d.cmd = exec.Command("dockerd", "--experimental", "--data-root", d.root(), "--exec-root", filepath.Join(d.dir, "exec"),
+		"--host", d.host(), "--pidfile", filepath.Join(d.dir, "pid"), "--bridge=none", "--iptables=false", "--ip6tables=false", "--storage-driver", d.driver)
+	d.cmd.Stdout, d.cmd.Stderr = log, log
+	if err := d.cmd.Start(); err != nil {
+		d.t.Fatal(err)
+	}
+	d.ended = make(chan error, 1)
+	go func() { d.ended <- d.cmd.Wait() }()
+	for i := 0; exec.Command(d.client, "--host", d.host(), "info").Run() != nil; i++ {
 		if i == 100 {
 			b, _ := os.ReadFile(log.Name())
-			t.Fatalf("dockerd does not answer:\n%s", b)
+			d.t.Fatalf("dockerd does not answer:\n%s", b)
 		}
 		time.Sleep(200 * time.Millisecond)
 	}
-	return func(args ...string) string {
-		t.Helper()
-		return tool(t, "docker", append([]string{"--host", host}, args...)...)
+}
+
+// stop ends the daemon, if it runs.
+func (d *daemon) stop() {
+	if d.ended == nil {
+		return
 	}
+	d.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-d.ended:
+	case <-time.After(30 * time.Second):
+		d.cmd.Process.Kill()
+		<-d.ended
+	}
+	d.ended = nil
+}
+
+// docker runs a command that must succeed and returns what it printed.
+func (d *daemon) docker(args ...string) string {
+	d.t.Helper()
+	return tool(d.t, d.client, append([]string{"--host", d.host()}, args...)...)
 }
 
 func TestDockerdLoadsWhatIsSavedAndItsSaveIsLoadedToTheSameID(t *testing.T) {

@@ -36,14 +36,14 @@ type ContainerConfig struct {
 	Shell           StringList `json:",omitempty"`
 }
 
-// HealthConfig is how Docker finds out whether a container is well.
+// HealthConfig is how Docker finds out whether a container is well, as far
+// as 20.10 knows; StartInterval came later and is in the raw document only.
 type HealthConfig struct {
-	Test          []string      `json:",omitempty"`
-	Interval      time.Duration `json:",omitempty"`
-	Timeout       time.Duration `json:",omitempty"`
-	StartPeriod   time.Duration `json:",omitempty"`
-	StartInterval time.Duration `json:",omitempty"`
-	Retries       int           `json:",omitempty"`
+	Test        []string      `json:",omitempty"`
+	Interval    time.Duration `json:",omitempty"`
+	Timeout     time.Duration `json:",omitempty"`
+	StartPeriod time.Duration `json:",omitempty"`
+	Retries     int           `json:",omitempty"`
 }
 
 // StringList is a list of strings that very old images wrote as one string.

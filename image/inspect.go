@@ -43,8 +43,9 @@ type DriverData struct {
 
 // RootFS lists the layers, lowest first.
 type RootFS struct {
-	Type   string
-	Layers []string `json:",omitempty"`
+	Type      string
+	Layers    []string `json:",omitempty"`
+	BaseLayer string   `json:",omitempty"` // of Windows; here for templates that print all
 }
 
 // Metadata is what the store notes beside the configuration.
