@@ -3,7 +3,7 @@
 GO      ?= go
 BIN     := bin/bulkhead
 BUILT   := drivers-wasm/built
-DRIVERS := vfs
+DRIVERS := overlay2 vfs
 WASM    := $(DRIVERS:%=$(BUILT)/%.wasm)
 WASMENV := GOOS=wasip1 GOARCH=wasm CGO_ENABLED=0
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
@@ -60,7 +60,7 @@ check: build ## formatting, vet, linter, module files, generated files
 	$(GO) vet ./...
 	$(GO) vet -tags e2e ./e2e
 	cd bench && $(GO) vet ./...
-	$(WASMENV) $(GO) build ./abi ./abi/guest ./graphdriver/treediff ./drivers-wasm/vfs/... ./examples/minimal-driver ./examples/escape-driver
+	$(WASMENV) $(GO) build ./abi ./abi/guest ./graphdriver/treediff ./drivers-wasm/... ./examples/minimal-driver ./examples/escape-driver
 	$(GO) mod tidy -diff
 	cd bench && $(GO) mod tidy -diff
 	$(GO) mod verify

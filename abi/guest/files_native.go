@@ -19,3 +19,19 @@ func (c *Call) WriteFile(path string, data []byte) error {
 	}
 	return abi.NotSupported
 }
+
+// Symlink makes a symbolic link at path of the home.
+func (c *Call) Symlink(target, path string) error {
+	if f, ok := c.host.(SmallFiles); ok {
+		return f.SymlinkSmall(target, path)
+	}
+	return abi.NotSupported
+}
+
+// Readlink reads the target of a symbolic link.
+func (c *Call) Readlink(path string) (string, error) {
+	if f, ok := c.host.(SmallFiles); ok {
+		return f.ReadlinkSmall(path)
+	}
+	return "", abi.NotSupported
+}

@@ -57,6 +57,24 @@ func (c *Call) WriteFile(path string, data []byte) error {
 	return nil
 }
 
+// Symlink makes a symbolic link at path of the home.
+func (c *Call) Symlink(target, path string) error {
+	if err := syscall.Symlink(target, "/"+path); err != nil {
+		return fileError(err)
+	}
+	return nil
+}
+
+// Readlink reads the target of a symbolic link.
+func (c *Call) Readlink(path string) (string, error) {
+	var buf [abi.MaxPath + 1]byte
+	n, err := syscall.Readlink("/"+path, buf[:])
+	if err != nil {
+		return "", fileError(err)
+	}
+	return string(buf[:n]), nil
+}
+
 func fileError(err error) error {
 	switch err {
 	case syscall.ENOENT:

@@ -43,9 +43,11 @@ type Host interface {
 	ChangesEmit(rec []byte) int32
 }
 
-// SmallFiles is what a native Host adds for Call.ReadFile and Call.WriteFile,
-// which use WASI in a module.
+// SmallFiles is what a native Host adds for Call.ReadFile, WriteFile, Symlink
+// and Readlink, which use WASI in a module.
 type SmallFiles interface {
 	ReadSmall(path string) ([]byte, error)
 	WriteSmall(path string, data []byte) error
+	SymlinkSmall(target, path string) error
+	ReadlinkSmall(path string) (string, error)
 }

@@ -238,6 +238,10 @@ func (a *applying) decide(p *pending, to *applier, at string) error {
 		a.drop(p)
 		return nil
 	}
+	if err := a.mayMark(p.e, to); err != nil {
+		a.drop(p)
+		return err
+	}
 	body := confine.Payload{Held: p.held}
 	if p.large {
 		body.Rest = a.src
@@ -246,6 +250,20 @@ func (a *applying) decide(p *pending, to *applier, at string) error {
 		body.Done = s.done
 	}
 	return to.Apply(a.c.ctx, p.e, at, body)
+}
+
+// mayMark refuses marks of overlay that the driver has no power to make.
+func (a *applying) mayMark(e *layertar.Entry, to *applier) error {
+	if to.base.stack == nil || e.Kind != layertar.Whiteout && e.Kind != layertar.Opaque {
+		return nil
+	}
+	if err := a.c.need("mknod.whiteout"); err != nil || e.Kind == layertar.Whiteout {
+		return err
+	}
+	if to.base.stack.UserAttrs() {
+		return a.c.need("xattr.user")
+	}
+	return a.c.need("xattr.trusted")
 }
 
 // findable refuses a decision after which the host would not find a file's
@@ -289,7 +307,7 @@ func (a *applying) applier(handle uint64) (*applier, error) {
 		return nil, err
 	}
 	to := &applier{
-		Applier: confine.NewApplier(b.dir, confine.ApplyOptions{Unprivileged: a.c.env.Unprivileged}),
+		Applier: confine.NewApplier(b.dir, confine.ApplyOptions{Unprivileged: a.c.env.Unprivileged, Over: b.stack}),
 		base:    b, release: seals.claim(a.c, b.path), version: seals.Version(), moves: a.c.moves,
 	}
 	a.appliers[handle] = to

@@ -17,8 +17,12 @@ import (
 
 // Applied says what an Applier did.
 type Applied struct {
-	// Size is the payload of all files in bytes, as moby counts a layer.
+	// Size is the payload of all files in bytes: how moby sizes a layer that
+	// is unpacked into a copy of its parent.
 	Size int64
+	// Stored is the size in bytes of all that was made and is no directory,
+	// each inode once: how moby sizes a layer that lies by itself.
+	Stored int64
 	// Entries counts entries carried out.
 	Entries int64
 	// LeftOwners, LeftNodes and LeftXattrs count what this user may not
@@ -29,6 +33,7 @@ type Applied struct {
 // Add adds what another Applier did.
 func (a *Applied) Add(o Applied) {
 	a.Size += o.Size
+	a.Stored += o.Stored
 	a.Entries += o.Entries
 	a.LeftOwners += o.LeftOwners
 	a.LeftNodes += o.LeftNodes
@@ -41,6 +46,9 @@ type ApplyOptions struct {
 	// of the tree where the kernel refuses them, and keeps every file and
 	// directory accessible to its owner.
 	Unprivileged bool
+	// Over, if set, is the stack that the base is the top of: entries are then
+	// made in overlay's form.
+	Over *Stack
 	// Writers is how many files are written at a time; 0 means 2.
 	Writers int
 }
@@ -74,6 +82,7 @@ type Applier struct {
 	// that knows what the archive brought may clear it.
 	later []*job
 
+	upper      *upper // nil for a tree of its own
 	euid, egid uint32
 }
 
@@ -99,8 +108,8 @@ func NewApplier(base *Dir, opt ApplyOptions) *Applier {
 	a := &Applier{
 		base: base, opt: opt, seed: maphash.MakeSeed(),
 		open: map[string]*parent{}, times: map[uint64]touched{}, made: map[uint64]madeKind{},
-		jobs: make(chan *job, 4*opt.Writers),
-		euid: uint32(os.Geteuid()), egid: uint32(os.Getegid()),
+		jobs:  make(chan *job, 4*opt.Writers),
+		upper: newUpper(opt.Over), euid: uint32(os.Geteuid()), egid: uint32(os.Getegid()),
 	}
 	for range opt.Writers {
 		a.workers.Add(1)
@@ -151,8 +160,14 @@ func (a *Applier) apply(ctx context.Context, e *layertar.Entry, p string, body P
 	case layertar.Ignored:
 		return false, nil
 	case layertar.Whiteout:
+		if a.upper != nil {
+			return false, a.hide(ctx, e, p, mtime)
+		}
 		return false, a.whiteout(ctx, p)
 	case layertar.Opaque:
+		if a.upper != nil {
+			return false, a.cutOff(ctx, p, mtime)
+		}
 		return false, a.opaque(ctx, p, mtime)
 	}
 	if p == "." {
@@ -167,6 +182,9 @@ func (a *Applier) apply(ctx context.Context, e *layertar.Entry, p string, body P
 	if err := a.mayMake(e, key); err != nil {
 		return false, err
 	}
+	if a.upper != nil && e.Kind != layertar.Dir {
+		delete(a.upper.whiteouts, key)
+	}
 	switch e.Kind {
 	case layertar.File:
 		a.made[key] = madePayload
@@ -174,12 +192,17 @@ func (a *Applier) apply(ctx context.Context, e *layertar.Entry, p string, body P
 			a.made[key] = madeOther
 		}
 		a.done.Size += e.Size
+		a.done.Stored += e.Size
 		return a.file(ctx, h, name, e, p, mtime, body)
 	case layertar.Dir:
 		a.made[key] = madeOther
-		return false, a.replaceable(ctx, h, name, func() error { return a.makeDir(h, name, e, mtime) })
+		err := a.replaceable(ctx, h, name, func() error { return a.makeDir(h, name, e, mtime) })
+		if err == nil && a.upper != nil {
+			err = a.overMark(h, name, p)
+		}
+		return false, err
 	case layertar.Hardlink:
-		return false, a.hardlink(ctx, h, name, key, e)
+		return false, a.hardlink(ctx, h, name, key, e, mtime)
 	default:
 		return false, a.node(ctx, h, name, key, e, mtime)
 	}

@@ -100,9 +100,16 @@ func (a *Applier) left(err error, count *int64) error {
 	return err
 }
 
-func (a *Applier) hardlink(ctx context.Context, h *parent, name string, key uint64, e *layertar.Entry) error {
+func (a *Applier) hardlink(ctx context.Context, h *parent, name string, key uint64, e *layertar.Entry, mtime Time) error {
 	if err := a.Wait(ctx); err != nil {
 		return err
+	}
+	if a.upper != nil {
+		if _, err := a.base.Lstat(e.Link, InRoot); errors.Is(err, unix.ENOENT) {
+			if err := a.bringUp(ctx, e.Link, mtime); err != nil && !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.EISDIR) {
+				return err
+			}
+		}
 	}
 	fd, target, err := a.base.parent(e.Link, InRoot)
 	if err != nil {
@@ -131,7 +138,13 @@ func (a *Applier) hardlink(ctx context.Context, h *parent, name string, key uint
 
 // node makes symlinks, devices and fifos.
 func (a *Applier) node(ctx context.Context, h *parent, name string, key uint64, e *layertar.Entry, mtime Time) error {
+	if a.upper != nil && e.Kind == layertar.Char && e.Major == 0 && e.Minor == 0 {
+		return refused(e.Path, "a character device 0:0 would hide what lies beneath")
+	}
 	a.made[key] = madeOther
+	if e.Kind == layertar.Symlink {
+		a.done.Stored += int64(len(e.Link))
+	}
 	err := a.replaceable(ctx, h, name, func() error {
 		switch e.Kind {
 		case layertar.Symlink:

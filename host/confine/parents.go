@@ -58,6 +58,11 @@ func (a *Applier) dir(p string, implied Time) (*parent, error) {
 		return h, nil
 	case errors.Is(err, unix.ENOENT):
 		return a.implyDir(up, name, p, implied)
+	case errors.Is(err, unix.ENOTDIR) && a.isMark(up, name):
+		if err := unix.Unlinkat(up.fd, name, 0); err != nil {
+			return nil, err
+		}
+		return a.implyDir(up, name, p, implied)
 	case errors.Is(err, unix.ELOOP), errors.Is(err, unix.ENOTDIR):
 		return a.followParent(p)
 	}
@@ -101,8 +106,18 @@ func (a *Applier) keep(fd int, p string, aliased bool) (*parent, error) {
 // archive always makes the same tree.
 func (a *Applier) implyDir(up *parent, name, p string, mtime Time) (*parent, error) {
 	e := &layertar.Entry{Kind: layertar.Dir, Path: p, Mode: 0o755}
+	if a.upper != nil && !a.isMark(up, name) {
+		if err := a.lend(e, p, &mtime); err != nil {
+			return nil, err
+		}
+	}
 	if err := a.makeDir(up, name, e, mtime); err != nil {
 		return nil, err
+	}
+	if a.upper != nil {
+		if err := a.overMark(up, name, p); err != nil {
+			return nil, err
+		}
 	}
 	return a.openParent(up.fd, name, p, up.aliased)
 }

@@ -53,8 +53,8 @@ func opaqueAttr(user bool) string {
 	return "trusted.overlay.opaque"
 }
 
-// Top is the directory that lies over all others.
-func (s *Stack) Top() *Dir { return s.dirs[0] }
+// UserAttrs reports whether the marks lie in user.overlay.*.
+func (s *Stack) UserAttrs() bool { return s.opaque == opaqueAttr(true) }
 
 // above reports whether s is old with more directories on top, and how many.
 func (s *Stack) above(old *Stack) (added int, ok bool) {

@@ -62,3 +62,21 @@ func drop(e syscall.Errno) error {
 	}
 	return calls.ErrnoCode(e)
 }
+
+// SymlinkSmall implements guest.SmallFiles.
+func (h host) SymlinkSmall(target, path string) error {
+	return errno(h.Symlink(calls.Home, target, path))
+}
+
+// ReadlinkSmall implements guest.SmallFiles.
+func (h host) ReadlinkSmall(path string) (string, error) {
+	target, e := h.Readlink(calls.Home, path)
+	return target, errno(e)
+}
+
+func errno(e syscall.Errno) error {
+	if e == 0 {
+		return nil
+	}
+	return calls.ErrnoCode(e)
+}

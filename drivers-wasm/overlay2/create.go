@@ -1,0 +1,92 @@
+package overlay2
+
+import (
+	"github.com/bulkhead/bulkhead/abi"
+	"github.com/bulkhead/bulkhead/abi/guest"
+)
+
+// Create implements guest.Driver.
+func (d *Driver) Create(c *guest.Call) error { return d.create(c) }
+
+// CreateReadWrite implements guest.Driver: nothing tells such a layer from
+// another but that nothing is made on top of it.
+func (d *Driver) CreateReadWrite(c *guest.Call) error { return d.create(c) }
+
+func (d *Driver) create(c *guest.Call) error {
+	if c.ID == links {
+		return c.Fail(abi.Invalid, c.ID, "the name is that of the directory of links")
+	}
+	if err := c.MakeDirAll(0, links, 0o701); err != nil {
+		return err
+	}
+	lower := ""
+	if c.Parent != "" {
+		var err error
+		if lower, err = lowerOf(c, c.Parent); err != nil {
+			return err
+		}
+	}
+	if err := c.MakeDir(0, c.ID, 0o701); err == abi.Exists {
+		return c.Fail(abi.Exists, c.ID, "the layer exists")
+	} else if err != nil {
+		return err
+	}
+	err := d.fill(c, lower)
+	if err != nil {
+		// What fails here too is the host's to report; the first error counts.
+		_ = d.Remove(c)
+	}
+	return err
+}
+
+// fill makes what a layer consists of. A child marks its parent as committed.
+func (d *Driver) fill(c *guest.Call, lower string) error {
+	if err := c.MakeDir(0, diffDir(c.ID), 0o755); err != nil {
+		return err
+	}
+	if err := newLink(c, c.ID); err != nil {
+		return err
+	}
+	if c.Parent == "" {
+		return nil
+	}
+	if err := c.MakeDir(0, c.ID+"/work", 0o701); err != nil {
+		return err
+	}
+	if ok, err := exists(c, c.Parent+"/committed"); err != nil {
+		return err
+	} else if !ok {
+		if err := write(c, c.Parent+"/committed", "", 0o600); err != nil {
+			return err
+		}
+	}
+	return write(c, c.ID+"/lower", lower, 0o644)
+}
+
+func write(c *guest.Call, path, content string, mode uint32) error {
+	err := c.WriteFile(path, []byte(content))
+	if err == nil {
+		err = c.Chmod(0, path, mode)
+	}
+	return err
+}
+
+// Remove implements guest.Driver.
+func (d *Driver) Remove(c *guest.Call) error {
+	if c.ID == links {
+		return nil // no layer has that name
+	}
+	link, err := readLink(c, c.ID)
+	switch err {
+	case nil:
+		if err := c.TreeRemove(0, links+"/"+link); err != nil {
+			return err
+		}
+	case abi.NotFound: // removed in part before
+	case abi.Corrupt: // then its link stays, and leads nowhere
+		c.Log(abi.LogWarn, "layer "+c.ID+": the file link is damaged; its link is left")
+	default:
+		return err
+	}
+	return c.TreeRemove(0, c.ID)
+}
