@@ -33,12 +33,17 @@ func newHome(t testing.TB) *home {
 	t.Helper()
 	path, err := filepath.EvalSymlinks(t.TempDir())
 	must(t, err)
+	h := homeAt(t, path)
+	t.Cleanup(h.unmountAll)
+	return h
+}
+
+func homeAt(t testing.TB, path string) *home {
+	t.Helper()
 	dir, err := confine.OpenDir(path)
 	must(t, err)
 	t.Cleanup(func() { dir.Close() })
-	h := &home{t, path, dir}
-	t.Cleanup(h.unmountAll)
-	return h
+	return &home{t, path, dir}
 }
 
 func (h *home) p(rel string) string { return filepath.Join(h.path, rel) }

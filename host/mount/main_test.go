@@ -2,6 +2,7 @@ package mount
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"strings"
@@ -12,43 +13,60 @@ import (
 // inNamespace is set in a process that has a mount namespace of its own.
 const inNamespace = "BULKHEAD_TEST_MOUNT_NAMESPACE"
 
-// TestMain runs all tests in a private mount namespace, so that nothing they
-// mount is left behind, and as an unprivileged user in a user namespace too.
-// A fuzzing run keeps its own process: it talks with its workers.
+// noProc is how a process ends that may not mount a /proc of its own.
+const noProc = 86
+
+// TestMain runs all tests in private namespaces of mounts and processes, so
+// that nothing they mount is left behind and all processes can be seen; for an
+// unprivileged user in a user namespace too. A fuzzing run keeps its own
+// process: it talks with its workers.
 func TestMain(m *testing.M) {
 	fuzzing := false
 	for _, a := range os.Args {
 		fuzzing = fuzzing || strings.HasPrefix(a, "-test.fuzz=") || strings.HasPrefix(a, "-test.fuzzworker")
 	}
+	if os.Getenv(inNamespace) != "" && os.Getpid() == 1 {
+		if err := syscall.Mount("proc", "/proc", "proc", 0, ""); err != nil {
+			os.Exit(noProc)
+		}
+	}
 	if os.Getenv(inNamespace) != "" || fuzzing {
 		os.Exit(m.Run())
 	}
-	cmd := again(os.Args[1:], os.Geteuid() != 0)
-	err := cmd.Run()
-	if cmd.ProcessState == nil {
+	code, err := runAgain(os.Args[1:], os.Geteuid() != 0, os.Stdout)
+	if err != nil {
 		fmt.Fprintf(os.Stderr, "no namespaces here, so tests that mount are skipped: %v\n", err)
-		os.Exit(m.Run())
+		code = m.Run()
 	}
-	if code := cmd.ProcessState.ExitCode(); code >= 0 {
-		os.Exit(code)
-	}
-	fmt.Fprintln(os.Stderr, err)
-	os.Exit(1)
+	os.Exit(code)
 }
 
-// again is this program in a mount namespace of its own.
-func again(args []string, userns bool) *exec.Cmd {
-	cmd := exec.Command("/proc/self/exe", args...)
-	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	cmd.Env = append(os.Environ(), inNamespace+"=mnt")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
-	if userns {
-		cmd.Env = append(cmd.Env, inNamespace+"=user")
-		cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWUSER
-		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
-		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
+// runAgain runs this program in namespaces of its own. An error says that
+// there are none to be had.
+func runAgain(args []string, userns bool, out io.Writer) (code int, err error) {
+	for _, flags := range []uintptr{syscall.CLONE_NEWPID, 0} {
+		cmd := exec.Command("/proc/self/exe", args...)
+		cmd.Stdout, cmd.Stderr = out, out
+		cmd.Env = append(os.Environ(), inNamespace+"=mnt")
+		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: flags, Unshareflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
+		if userns {
+			cmd.Env = append(cmd.Env, inNamespace+"=user")
+			cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
+			cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
+			cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
+		}
+		if err = cmd.Run(); cmd.ProcessState == nil {
+			continue
+		}
+		if code = cmd.ProcessState.ExitCode(); code < 0 {
+			fmt.Fprintln(out, err)
+			code = 2
+		}
+		if code != noProc {
+			return code, nil
+		}
 	}
-	return cmd
+	return code, err
 }
 
 func mayMount(t testing.TB) {
@@ -73,16 +91,14 @@ func TestEverythingHoldsInAUserNamespace(t *testing.T) {
 			args = append(args, a)
 		}
 	}
-	cmd := again(args, true)
 	var out strings.Builder
-	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Run(); err != nil {
-		if cmd.ProcessState == nil {
-			t.Skipf("no user namespaces here: %v", err)
-		}
-		t.Errorf("%v\n%s", err, out.String())
+	code, err := runAgain(args, true, &out)
+	if err != nil {
+		t.Skipf("no user namespaces here: %v", err)
 	}
-	if testing.Verbose() {
+	if code != 0 {
+		t.Errorf("exit %d\n%s", code, out.String())
+	} else if testing.Verbose() {
 		t.Log(out.String())
 	}
 }
