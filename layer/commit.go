@@ -180,7 +180,7 @@ func (ses *Session) publishAll(ctx context.Context) ([]string, error) {
 	for _, rec := range ses.pending {
 		ids = append(ids, rec.cacheID)
 	}
-	if err := ses.syncData(ctx, ids); err != nil {
+	if err := ses.s.syncData(ctx, ses.home, ses.db, ids); err != nil {
 		return nil, err
 	}
 	ses.s.opts.Step(stepDataSynced)
@@ -200,38 +200,30 @@ func (ses *Session) publishAll(ctx context.Context) ([]string, error) {
 	return ids, nil
 }
 
-// syncData makes the trees durable.
-func (ses *Session) syncData(ctx context.Context, ids []string) error {
-	if d, ok := ses.s.opts.Driver.(graphdriver.Syncer); ok {
+// syncData makes the trees durable. The directories were opened by openForSync
+// before anything was written.
+func (s *Store) syncData(ctx context.Context, home, db *os.File, ids []string) error {
+	if d, ok := s.opts.Driver.(graphdriver.Syncer); ok {
 		if err := d.SyncLayers(ctx, ids...); err != nil {
-			return fmt.Errorf("driver %s: sync: %w", ses.s.opts.DriverName, err)
+			return fmt.Errorf("driver %s: sync: %w", s.opts.DriverName, err)
 		}
 		return nil
 	}
-	if err := ses.s.disk.syncFS(ses.home); err != nil {
+	if err := s.disk.syncFS(home); err != nil {
 		return err
 	}
-	same, err := sameFS(ses.home, ses.db)
+	same, err := sameFS(home, db)
 	if err != nil || same {
 		return err
 	}
-	return ses.s.disk.syncFS(ses.db)
+	return s.disk.syncFS(db)
 }
 
 // publish makes one layer's files durable and moves them into place. visible
 // tells whether it got so far that the layer can be seen.
 func (s *Store) publish(rec *record) (visible bool, err error) {
 	tx, place := s.at.tx(rec.cacheID), s.at.chain(rec.chain)
-	files, err := os.ReadDir(tx)
-	if err != nil {
-		return false, err
-	}
-	for _, f := range files {
-		if err := s.disk.sync(filepath.Join(tx, f.Name())); err != nil {
-			return false, err
-		}
-	}
-	if err := s.disk.sync(tx); err != nil {
+	if err := s.syncFiles(tx); err != nil {
 		return false, err
 	}
 	s.opts.Step(stepTxSynced)
@@ -251,6 +243,20 @@ func (s *Store) publish(rec *record) (visible bool, err error) {
 	}
 	s.opts.Step(stepPublished)
 	return true, nil
+}
+
+// syncFiles makes a directory with all files in it durable.
+func (s *Store) syncFiles(dir string) error {
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		if err := s.disk.sync(filepath.Join(dir, f.Name())); err != nil {
+			return err
+		}
+	}
+	return s.disk.sync(dir)
 }
 
 // makeRoom puts an unusable directory of that chain ID aside. Nothing of it

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -25,6 +26,7 @@ var (
 	crashOld   = file{name: "old", content: "old"}
 	crashOne   = file{name: "one", content: "one"}
 	crashTwo   = file{name: "two", content: "two"}
+	crashLone  = file{name: "lone", content: "lone"}
 	crashWrong = file{name: "wrong", content: "wrong"}
 )
 
@@ -64,6 +66,12 @@ func crash(root, step string, turn int) {
 	must(ses.Commit(ctx))
 	must(ses.Close(ctx))
 	s.Register(ctx, bytes.NewReader(archive(t, crashWrong)), "", RegisterOptions{Expected: diffOf(nil)})
+	_, err = s.CreateRWLayer(ctx, "box", base.ChainID(), CreateRWOptions{Init: initWith("box")})
+	must(err)
+	oldBox, err := s.GetRWLayer("old-box")
+	must(err)
+	_, err = s.ReleaseRWLayer(ctx, oldBox)
+	must(err)
 	old, err := s.Get(NextChainID(base.ChainID(), diffOf(archive(t, crashOld))))
 	must(err)
 	_, err = s.Release(ctx, old)
@@ -81,6 +89,8 @@ func TestKilledAtAnyStepLeavesLayersWholeOrAbsent(t *testing.T) {
 				before := open(t, root, nil)
 				base := before.add(archive(t, crashBase), "")
 				old := before.add(archive(t, crashOld), base.ChainID())
+				lone := before.add(archive(t, crashLone), "")
+				before.addRW("old box", "old-box", lone.ChainID())
 
 				cmd := exec.Command(os.Args[0])
 				cmd.Env = append(os.Environ(), crashRoot+"="+root, crashStep+"="+step, crashTurn+"="+strings.Repeat("x", turn))
@@ -91,7 +101,7 @@ func TestKilledAtAnyStepLeavesLayersWholeOrAbsent(t *testing.T) {
 				}
 
 				after := open(t, root, nil)
-				unsettled := len(names(after.at.journal())) > 0
+				unsettled := slices.DeleteFunc(names(after.at.journal()), func(id string) bool { return id == lone.CacheID() })
 				if err := after.Settle(t.Context()); err != nil {
 					t.Error(err)
 				}
@@ -116,8 +126,20 @@ func TestKilledAtAnyStepLeavesLayersWholeOrAbsent(t *testing.T) {
 				if (m[old.ChainID()] == nil || !killed || step == stepForgotten) && m[two] == nil {
 					t.Error("a layer of a session that was closed is gone")
 				}
-				if unsettled && (m[one] != nil || m[two] != nil) {
+				if len(unsettled) > 0 && (m[one] != nil || m[two] != nil) {
 					t.Error("a layer that nothing came to use is there")
+				}
+				// The container's layer goes with what only it has kept.
+				_, err = after.GetMountID("old-box")
+				if boxed := err == nil; !boxed && m[lone.ChainID()] != nil || boxed && m[lone.ChainID()] == nil {
+					t.Error("old-box and its layer: one without the other")
+				}
+				if _, err = after.GetMountID("box"); !killed && err != nil {
+					t.Error(err)
+				}
+				after.rwWhole()
+				if err != nil {
+					after.addRW("box", "box", base.ChainID())
 				}
 				got := after.add(archive(t, crashOne), base.ChainID())
 				top := after.add(archive(t, crashTwo), got.ChainID())

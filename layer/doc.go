@@ -1,5 +1,5 @@
-// Package layer is the store of read-only layers: moby's layerdb on disk,
-// the tree in a graph driver, the exact archive kept by tar-split.
+// Package layer is the store of layers: moby's layerdb on disk, the trees in
+// a graph driver, the exact archive of a read-only layer kept by tar-split.
 //
 // What it promises: a layer is registered whole or not at all, survives a
 // crash once registered, and comes out byte for byte as it went in, or with
@@ -11,7 +11,7 @@
 //	  sha256/<chain>/               diff, parent, size, cache-id, tar-split.json.gz, descriptor.json
 //	  sha256/<chain>-*-removing/    a removal that has begun
 //	  tmp/bulkhead-<cache id>/      a layer that is not committed
-//	  mounts/                       containers; only read, to keep their layers
+//	  mounts/<name>/                a container's read-write layer: mount-id, init-id, parent
 //	bulkhead/<driver>/              ours
 //	  journal/<cache id>            a layer that may be nobody's: begun, or not yet used, or given up
 //	  set-aside/<chain>-*/          an unusable directory whose place was needed
@@ -24,4 +24,9 @@
 // again: a layer in use, or an id in the journal (by Open, where the layer is
 // not committed, else by Settle), and nothing that is not in the journal is
 // ever cleared away.
+//
+// A read-write layer is made the same way, by itself: its entries and its
+// init layer's, the driver's layers, the files in tmp, a sync, the rename into
+// mounts. It is removed the same way backwards, the rename back into tmp
+// first. Its name is what uses it, and it keeps its parent.
 package layer

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -164,12 +165,41 @@ func (d *copyDriver) Diff(_ context.Context, id, parent string) (io.ReadCloser, 
 	return io.NopCloser(&buf), errors.Join(err, w.Close())
 }
 
-func (d *copyDriver) Changes(context.Context, string, string) ([]graphdriver.Change, error) {
-	return nil, graphdriver.ErrUseNaive
+// Changes and DiffSize are told from Diff.
+func (d *copyDriver) Changes(ctx context.Context, id, parent string) (all []graphdriver.Change, err error) {
+	err = d.eachDiff(ctx, id, parent, func(h *tar.Header) {
+		dir, base := path.Split("/" + h.Name)
+		c := graphdriver.Change{Path: dir + base, Kind: graphdriver.Added}
+		if gone, ok := strings.CutPrefix(base, ".wh."); ok {
+			c = graphdriver.Change{Path: dir + gone, Kind: graphdriver.Deleted}
+		} else if _, err := os.Lstat(filepath.Join(d.tree(parent), h.Name)); parent != "" && err == nil {
+			c.Kind = graphdriver.Modified
+		}
+		all = append(all, c)
+	})
+	return graphdriver.NormalizeChanges(all), err
 }
 
-func (d *copyDriver) DiffSize(context.Context, string, string) (int64, error) {
-	return 0, graphdriver.ErrUseNaive
+func (d *copyDriver) DiffSize(ctx context.Context, id, parent string) (size int64, err error) {
+	err = d.eachDiff(ctx, id, parent, func(h *tar.Header) { size += h.Size })
+	return size, err
+}
+
+func (d *copyDriver) eachDiff(ctx context.Context, id, parent string, do func(*tar.Header)) error {
+	rc, err := d.Diff(ctx, id, parent)
+	if err != nil {
+		return err
+	}
+	for r := tar.NewReader(rc); ; {
+		h, err := r.Next()
+		if err == io.EOF {
+			return rc.Close()
+		}
+		if err != nil {
+			return err
+		}
+		do(h)
+	}
 }
 
 func (d *copyDriver) ApplyDiff(ctx context.Context, id, parent string, r io.Reader) (int64, error) {

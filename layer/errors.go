@@ -21,6 +21,10 @@ var (
 	ErrDigestMismatch = errors.New("layer archive does not match its digest")
 	// ErrReadOnly: the store was opened for reading.
 	ErrReadOnly = errors.New("store is open for reading only")
+	// ErrMountNameConflict: a read-write layer of that name exists.
+	ErrMountNameConflict = errors.New("a read-write layer of that name already exists")
+	// ErrMounted: the read-write layer is in use.
+	ErrMounted = errors.New("layer is mounted")
 	// ErrLocked: another process holds the store.
 	ErrLocked = errors.New("store is locked")
 )
@@ -46,7 +50,8 @@ func (e *FileError) Unwrap() []error { return []error{ErrCorrupt, e.Cause} }
 // BrokenError says which layer directory cannot be used and why. It wraps
 // ErrCorrupt.
 type BrokenError struct {
-	// Dir is the name beneath layerdb/sha256.
+	// Dir is the name beneath layerdb/sha256, or mounts/ and the name beneath
+	// layerdb/mounts.
 	Dir   string
 	Cause error
 }

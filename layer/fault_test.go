@@ -29,6 +29,27 @@ func (d faultyDriver) Create(ctx context.Context, id, parent string, o graphdriv
 	return d.entryDriver.Create(ctx, id, parent, o)
 }
 
+func (d faultyDriver) CreateReadWrite(ctx context.Context, id, parent string, o graphdriver.CreateOptions) error {
+	if err := d.ask("driver create read-write", id); err != nil {
+		return err
+	}
+	return d.entryDriver.CreateReadWrite(ctx, id, parent, o)
+}
+
+func (d faultyDriver) Get(ctx context.Context, id, label string) (string, error) {
+	if err := d.ask("driver get", id); err != nil {
+		return "", err
+	}
+	return d.entryDriver.Get(ctx, id, label)
+}
+
+func (d faultyDriver) Put(ctx context.Context, id string) error {
+	if err := d.ask("driver put", id); err != nil {
+		return err
+	}
+	return d.entryDriver.Put(ctx, id)
+}
+
 func (d faultyDriver) Remove(ctx context.Context, id string) error {
 	if err := d.ask("driver remove", id); err != nil {
 		return err
@@ -66,6 +87,7 @@ func failAt(t *testing.T, at int, sticky bool) (failed bool) {
 	root := t.TempDir()
 	seeded := open(t, root, nil)
 	old := seeded.add(archive(t, file{name: "old"}), "")
+	seeded.addRW("old box", "old-box", old.ChainID())
 	n, what := 0, ""
 	ask := func(op, path string) error {
 		n++
@@ -97,7 +119,16 @@ func failAt(t *testing.T, at int, sticky bool) (failed bool) {
 		}
 		err = oneLine(err, ses.Close(ctx))
 		if err == nil {
-			_, err = s.Release(ctx, l)
+			box, berr := s.CreateRWLayer(ctx, "box", l.ChainID(), CreateRWOptions{Init: initWith("box")})
+			if berr == nil {
+				_, berr = s.ReleaseRWLayer(ctx, box)
+			}
+			_, rerr := s.Release(ctx, l)
+			err = oneLine(berr, rerr)
+		}
+		if box, gerr := s.GetRWLayer("old-box"); gerr == nil {
+			_, rerr := s.ReleaseRWLayer(ctx, box)
+			err = oneLine(err, rerr)
 		}
 		if held, gerr := s.Get(old.ChainID()); gerr == nil {
 			_, rerr := s.Release(ctx, held)
@@ -126,6 +157,7 @@ func failAt(t *testing.T, at int, sticky bool) (failed bool) {
 	if b := after.Broken(); len(b) != 0 {
 		t.Errorf("%s: %v", what, b)
 	}
+	after.rwWhole()
 	for id := range after.Map() {
 		if err := after.Verify(t.Context(), id); err != nil {
 			t.Errorf("%s: %v", what, err)

@@ -9,8 +9,8 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-// Names within a layer's directory and around it. All but the last two are
-// moby's.
+// Names within a layer's directory, a container's, and around them. All but
+// the last two are moby's.
 const (
 	fileDiff       = "diff"
 	fileParent     = "parent"
@@ -18,6 +18,9 @@ const (
 	fileCacheID    = "cache-id"
 	fileDescriptor = "descriptor.json"
 	fileTarSplit   = "tar-split.json.gz"
+	fileMountID    = "mount-id"
+	fileInitID     = "init-id"
+	suffixInit     = "-init"
 	suffixRemoving = "-removing"
 	prefixTx       = "bulkhead-"
 	dirSetAside    = "set-aside"
@@ -44,6 +47,8 @@ func (l layout) journal() string { return filepath.Join(l.state, "journal") }
 func (l layout) chain(id ChainID) string {
 	return filepath.Join(l.chains(), digest.Digest(id).Encoded())
 }
+
+func (l layout) mount(name string) string { return filepath.Join(l.mounts(), name) }
 
 // removing is a name as moby gives it to a layer whose removal has begun.
 func (l layout) removing(id ChainID) string {

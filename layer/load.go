@@ -164,21 +164,3 @@ func (l layout) build(layers []found) (map[ChainID]*record, []error) {
 	}
 	return records, broken
 }
-
-// keepMounted counts the containers on top of layers.
-func (l layout) keepMounted(records map[ChainID]*record) error {
-	mounts, err := os.ReadDir(l.mounts())
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("read the containers' layers: %w", err)
-	}
-	for _, m := range mounts {
-		text, err := readText(filepath.Join(l.mounts(), m.Name()), fileParent)
-		if r := records[ChainID(text)]; err == nil && r != nil {
-			r.above++
-		}
-	}
-	return nil
-}

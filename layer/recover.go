@@ -3,6 +3,7 @@ package layer
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,18 +14,26 @@ import (
 // prepare makes the directories that writing needs.
 func (s *Store) prepare() error {
 	for _, dir := range []string{s.at.chains(), s.at.tmp(), s.at.journal()} {
-		if _, err := os.Lstat(dir); err == nil {
-			continue
+		if err := s.makeDir(dir, 0o700); err != nil {
+			return err
 		}
-		if err := s.disk.mkdirAll(dir, 0o700); err != nil {
+	}
+	return nil
+}
+
+// makeDir makes a directory beneath the root if it is not there.
+func (s *Store) makeDir(dir string, perm fs.FileMode) error {
+	if _, err := os.Lstat(dir); err == nil {
+		return nil
+	}
+	if err := s.disk.mkdirAll(dir, perm); err != nil {
+		return fmt.Errorf("layer store: %w", err)
+	}
+	// What a directory holds is only as durable as the way to it.
+	for up := dir; up != s.opts.Root; {
+		up = filepath.Dir(up)
+		if err := s.disk.sync(up); err != nil {
 			return fmt.Errorf("layer store: %w", err)
-		}
-		// What a directory holds is only as durable as the way to it.
-		for up := dir; up != s.opts.Root; {
-			up = filepath.Dir(up)
-			if err := s.disk.sync(up); err != nil {
-				return fmt.Errorf("layer store: %w", err)
-			}
 		}
 	}
 	return nil
@@ -32,15 +41,19 @@ func (s *Store) prepare() error {
 
 // recover finishes what an earlier process left undone: removals begun, and
 // layers in our journal that were not committed. Those in the journal that
-// were committed are left to Settle. What cannot be finished is logged and
-// tried again the next time.
-func (s *Store) recover(ctx context.Context, layers, removing []found) error {
+// were committed are left to Settle, but for those of containers, which their
+// names keep. What cannot be finished is logged and tried again the next time.
+func (s *Store) recover(ctx context.Context, layers, removing []found, mounts []foundMount) error {
 	committed := make(map[string]bool, len(layers))
 	for _, f := range layers {
 		committed[f.cacheID] = true
 	}
+	mounted := make(map[string]bool, 2*len(mounts))
+	for _, f := range mounts {
+		mounted[f.mountID], mounted[f.initID] = true, true
+	}
 	for _, f := range removing {
-		s.finishRemoval(ctx, f, committed)
+		s.finishRemoval(ctx, f, committed[f.cacheID] || mounted[f.cacheID])
 	}
 	ids, err := s.intents()
 	if err != nil {
@@ -50,6 +63,10 @@ func (s *Store) recover(ctx context.Context, layers, removing []found) error {
 		log := s.opts.Log.With(zap.String("cache-id", id))
 		if committed[id] {
 			s.unsettled = append(s.unsettled, id)
+		} else if mounted[id] {
+			if err := s.settled([]string{id}); err != nil {
+				log.Warn("a layer keeps its journal entry", zap.Error(err))
+			}
 		} else if err := s.discard(ctx, id); err != nil {
 			log.Warn("an unfinished layer stays for now", zap.Error(err))
 		} else {
@@ -61,7 +78,7 @@ func (s *Store) recover(ctx context.Context, layers, removing []found) error {
 	return ctx.Err()
 }
 
-func (s *Store) finishRemoval(ctx context.Context, f found, committed map[string]bool) {
+func (s *Store) finishRemoval(ctx context.Context, f found, treeInUse bool) {
 	log := s.opts.Log.With(zap.String("directory", f.name), zap.String("cache-id", f.cacheID))
 	dir := filepath.Join(s.at.chains(), f.name)
 	if f.cacheID == "" {
@@ -72,7 +89,7 @@ func (s *Store) finishRemoval(ctx context.Context, f found, committed map[string
 		}
 		return
 	}
-	if !committed[f.cacheID] {
+	if !treeInUse {
 		if err := s.opts.Driver.Remove(ctx, f.cacheID); err != nil {
 			log.Warn("a removal cannot be finished", zap.Error(err))
 			return
@@ -111,10 +128,10 @@ func (s *Store) sweepTransactions() {
 // order in which another try can still find them.
 func (s *Store) discard(ctx context.Context, cacheID string) error {
 	if err := s.opts.Driver.Remove(ctx, cacheID); err != nil {
-		return fmt.Errorf("remove unfinished layer %s: %w", cacheID, err)
+		return fmt.Errorf("remove layer %s: %w", cacheID, err)
 	}
 	if err := s.disk.removeAll(s.at.tx(cacheID)); err != nil {
-		return fmt.Errorf("remove unfinished layer %s: %w", cacheID, err)
+		return fmt.Errorf("remove layer %s: %w", cacheID, err)
 	}
 	s.opts.Step(stepDiscarded)
 	return s.forget(cacheID)

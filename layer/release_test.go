@@ -72,10 +72,7 @@ func TestContainersKeepTheirLayers(t *testing.T) {
 	root := t.TempDir()
 	b := open(t, root, nil)
 	id := b.add(archive(t), "").ChainID()
-	mount := filepath.Join(b.at.mounts(), "container")
-	if err := errors.Join(os.MkdirAll(mount, 0o700), os.WriteFile(filepath.Join(mount, "parent"), []byte(id), 0o600)); err != nil {
-		t.Fatal(err)
-	}
+	dockerMount(t, b, "container", map[string]string{fileParent: string(id)}) // and broken as it is
 	b = open(t, root, nil)
 	l, err := b.Get(id)
 	if err != nil {

@@ -48,15 +48,24 @@ func (s *Store) NewSession(ctx context.Context) (*Session, error) {
 	if _, err := s.driver(); err != nil {
 		return nil, err
 	}
-	home, err := openDir(s.opts.DriverHome)
+	home, db, err := s.openForSync()
 	if err != nil {
-		return nil, fmt.Errorf("open the home of driver %s: %w", s.opts.DriverName, err)
-	}
-	db, err := os.Open(s.at.db)
-	if err != nil {
-		return nil, oneLine(fmt.Errorf("open the layer store: %w", err), home.Close())
+		return nil, err
 	}
 	return &Session{s: s, home: home, db: db}, nil
+}
+
+// openForSync opens what a commit syncs: the driver's home and the layerdb.
+func (s *Store) openForSync() (home, db *os.File, err error) {
+	home, err = openDir(s.opts.DriverHome)
+	if err != nil {
+		return nil, nil, fmt.Errorf("open the home of driver %s: %w", s.opts.DriverName, err)
+	}
+	db, err = os.Open(s.at.db)
+	if err != nil {
+		return nil, nil, oneLine(fmt.Errorf("open the layer store: %w", err), home.Close())
+	}
+	return home, db, nil
 }
 
 // Register stores the archive in r as a layer on top of parent: "", a layer

@@ -55,24 +55,31 @@ func (s *Store) Doubt(l Layer) (end func() error, err error) {
 	if !ok || r.s != s || s.opts.ReadOnly {
 		return func() error { return nil }, nil // Release removes nothing either
 	}
-	var ids []string
-	for _, id := range s.doomed(r.rec.Load()) {
-		switch err := s.intend(id); {
-		case err == nil:
-			ids = append(ids, id)
-		case !errors.Is(err, fs.ErrExist): // else someone else's doubt lasts longer
-			return nil, oneLine(err, s.settled(ids))
-		}
-	}
-	return func() error { return s.settled(ids) }, nil
+	ids, err := s.intendAll(s.doomed(r.rec.Load(), 1, 0))
+	return func() error { return s.settled(ids) }, err
 }
 
-// doomed lists the cache IDs of what goes if one reference to rec does.
-func (s *Store) doomed(rec *record) []string {
+// intendAll makes journal entries, and returns those that were not there; else
+// someone else's intent lasts longer. After an error none of them stays.
+func (s *Store) intendAll(ids []string) (made []string, err error) {
+	for _, id := range ids {
+		switch err := s.intend(id); {
+		case err == nil:
+			made = append(made, id)
+		case !errors.Is(err, fs.ErrExist):
+			return nil, oneLine(err, s.settled(made))
+		}
+	}
+	return made, nil
+}
+
+// doomed lists the cache IDs of what goes if so many references to rec, and
+// so many of the layers on top of it, do.
+func (s *Store) doomed(rec *record, refs, above int) []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var ids []string
-	for refs, above := 1, 0; rec != nil && rec.refs <= refs && rec.above <= above; refs, above = 0, 1 {
+	for ; rec != nil && rec.refs <= refs && rec.above <= above; refs, above = 0, 1 {
 		ids = append(ids, rec.cacheID)
 		rec = rec.parent
 	}

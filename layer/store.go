@@ -26,6 +26,10 @@ type Store struct {
 
 	mu     sync.Mutex
 	layers map[ChainID]*record
+	mounts map[string]*mounted // by name
+	// naming marks names of read-write layers that a call is at work with; the
+	// channel is closed when that is over.
+	naming map[string]chan struct{}
 	// unsettled are the cache IDs of committed layers that Open found in the
 	// journal.
 	unsettled []string
@@ -52,7 +56,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 		opts: opts,
 		at:   newLayout(opts.Root, opts.DriverName),
 		disk: disk{before: opts.before},
-		busy: make(map[ChainID]chan struct{}),
+		busy: make(map[ChainID]chan struct{}), naming: make(map[string]chan struct{}),
 	}
 	writable := !opts.ReadOnly && opts.Driver != nil
 	if writable {
@@ -64,15 +68,19 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	mounts, err := s.at.scanMounts()
+	if err != nil {
+		return nil, err
+	}
 	if writable {
-		if err := s.recover(ctx, found, removing); err != nil {
+		if err := s.recover(ctx, found, removing, mounts); err != nil {
 			return nil, err
 		}
 	}
 	s.layers, s.broken = s.at.build(found)
-	if err := s.at.keepMounted(s.layers); err != nil {
-		return nil, err
-	}
+	var broken []error
+	s.mounts, broken = buildMounts(mounts, found, s.layers)
+	s.broken = append(s.broken, broken...)
 	for _, b := range s.broken {
 		opts.Log.Info("a layer cannot be used", zap.Error(b)) // Broken tells whoever asks
 	}
@@ -170,8 +178,8 @@ func (s *Store) Register(ctx context.Context, r io.Reader, parent ChainID, opts 
 	return nil, err
 }
 
-// Broken lists the layer directories that were found unusable when the store
-// was opened, each as a *BrokenError.
+// Broken lists the directories of layers and containers that were found
+// unusable when the store was opened, each as a *BrokenError.
 func (s *Store) Broken() []error { return slices.Clone(s.broken) }
 
 // DriverName is the name that the store was opened with.

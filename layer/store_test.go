@@ -110,6 +110,13 @@ func (b *bench) nothingOrphaned() {
 		want = append(want, l.CacheID())
 		chains = append(chains, digest.Digest(id).Encoded())
 	}
+	var mounts []string
+	for _, l := range b.RWLayers() {
+		if want = append(want, l.MountID()); l.InitID() != "" {
+			want = append(want, l.InitID())
+		}
+		mounts = append(mounts, l.Name())
+	}
 	check := func(what string, got, want []string) {
 		slices.Sort(got)
 		slices.Sort(want)
@@ -119,6 +126,7 @@ func (b *bench) nothingOrphaned() {
 	}
 	check("driver", b.driver.ids(), want)
 	check("layerdb", names(b.at.chains()), chains)
+	check("mounts", names(b.at.mounts()), mounts)
 	check("transactions", names(b.at.tmp()), nil)
 	check("journal", names(b.at.journal()), nil)
 }
@@ -269,18 +277,7 @@ func TestTarStreamFromTakesAnyAncestor(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var got []string
-		for r := tar.NewReader(rc); ; {
-			h, err := r.Next()
-			if err == io.EOF {
-				break
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			got = append(got, h.Name)
-		}
-		if s := strings.Join(got, " "); s != want {
+		if s := tarNames(t, rc); s != want {
 			t.Errorf("from %q: %s, want %s", parent, s, want)
 		}
 	}
@@ -288,6 +285,22 @@ func TestTarStreamFromTakesAnyAncestor(t *testing.T) {
 		if _, err := l3.TarStreamFrom(t.Context(), parent); !errors.Is(err, ErrNotAncestor) || !strings.Contains(err.Error(), string(parent)) {
 			t.Errorf("from %s: %v", parent, err)
 		}
+	}
+}
+
+// tarNames lists an archive's entries.
+func tarNames(t *testing.T, rc io.Reader) string {
+	t.Helper()
+	var got []string
+	for r := tar.NewReader(rc); ; {
+		h, err := r.Next()
+		if err == io.EOF {
+			return strings.Join(got, " ")
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, h.Name)
 	}
 }
 

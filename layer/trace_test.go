@@ -167,3 +167,31 @@ func TestDriverThatSyncsAndSealsIsAskedTo(t *testing.T) {
 		clear(sealed)
 	}
 }
+
+func TestRWLayerIsDurableBeforeItIsSeenAndHiddenBeforeItGoes(t *testing.T) {
+	b, tr := traced(t, drivers["entries and getter"])
+	base := b.add(archive(t, file{name: "1"}), "")
+	tr.lines = nil
+	l := b.addRW("x", "box", base.ChainID())
+	if _, err := b.ReleaseRWLayer(t.Context(), l); err != nil {
+		t.Fatal(err)
+	}
+	const journal, tx, mounts = "bulkhead/copy/journal", "image/copy/layerdb/tmp/bulkhead-MOUNT", "image/copy/layerdb/mounts"
+	want := []string{
+		"write " + journal + "/MOUNT", "sync " + journal, "write " + journal + "/MOUNT-init", "sync " + journal,
+		"driver create MOUNT-init", "driver create MOUNT",
+		"mkdir " + tx, "write " + tx + "/mount-id", "write " + tx + "/init-id", "write " + tx + "/parent",
+		"syncfs copy", "sync " + tx + "/init-id", "sync " + tx + "/mount-id", "sync " + tx + "/parent", "sync " + tx,
+		"mkdir " + mounts, "sync image/copy/layerdb", "sync image/copy", "sync image", "sync .",
+		"rename " + mounts + "/box", "sync " + mounts,
+		"remove " + journal + "/MOUNT", "remove " + journal + "/MOUNT-init", "sync " + journal,
+
+		"write " + journal + "/MOUNT", "sync " + journal, "write " + journal + "/MOUNT-init", "sync " + journal,
+		"rename " + tx, "sync " + mounts,
+		"driver remove MOUNT", "removeall " + tx, "remove " + journal + "/MOUNT",
+		"driver remove MOUNT-init", "removeall " + tx + "-init", "remove " + journal + "/MOUNT-init",
+	}
+	if got := tr.text(map[string]string{l.MountID(): "MOUNT"}); !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
