@@ -80,6 +80,9 @@ func (s Spec) callOverlay(t *target, options string) error {
 	if errors.Is(err, unix.ENODEV) {
 		return noOverlay()
 	}
+	if _, statErr := os.Stat("/sys/fs/selinux"); statErr != nil && s.Label != "" && errors.Is(err, unix.EINVAL) {
+		return noLabel(s.Label)
+	}
 	if err != nil {
 		return failed(fmt.Sprintf("overlay on %q", t.path), err)
 	}

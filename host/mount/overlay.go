@@ -28,6 +28,10 @@ func noOverlay() error {
 	return fmt.Errorf("%w: this kernel has no overlay file system (modprobe overlay)", graphdriver.ErrNotSupported)
 }
 
+func noLabel(label string) error {
+	return fmt.Errorf("%w: SELinux is not enabled here, or does not know the label %q", graphdriver.ErrNotSupported, label)
+}
+
 // detachedOverlay makes an overlay that is mounted nowhere yet.
 func (s Spec) detachedOverlay(w way) (int, error) {
 	fs, err := overlayContext()
@@ -83,7 +87,7 @@ func (o option) set(fs int, w way) error {
 		return optionFailed(o.key+"="+o.dir.name, said, err)
 	}
 	if o.key == "context" && errors.Is(err, unix.EINVAL) {
-		return fmt.Errorf("overlay context=%q: %w: %w", o.value, graphdriver.ErrNotSupported, errors.New("SELinux is not enabled here, or does not know the label"))
+		return noLabel(o.value)
 	}
 	return optionFailed(o.key, said, err)
 }
