@@ -57,8 +57,12 @@ func TestListingsAreDockers(t *testing.T) {
 
 	p := &program{t: t, root: d.root()}
 	before := inodes(t, p.root)
+	exact := 0
 	for _, c := range cases {
 		got := p.ok(c.bulkhead...)
+		if got == c.want {
+			exact++
+		}
 		if got, want := normal(got, c.groups), normal(c.want, c.groups); got != want {
 			t.Errorf("%q\ngot\n%s\nwant\n%s", c.bulkhead, got, want)
 		}
@@ -70,7 +74,7 @@ func TestListingsAreDockers(t *testing.T) {
 	if after := inodes(t, p.root); !slices.Equal(before, after) {
 		t.Error("reading changed what lies beneath the root")
 	}
-	t.Logf("%d command lines compared", len(cases)+1)
+	t.Logf("%d command lines compared, %d of them the same as they stand", len(cases), exact)
 }
 
 // lineSet are the different lines that are not empty, sorted.
@@ -99,7 +103,11 @@ func (g generator) list() []string {
 		args = append(args, pick(g, "-f", "--filter"), g.condition(args))
 	}
 	if g.IntN(2) == 0 {
-		args = append(args, "--format", g.format())
+		format := g.format()
+		if strings.HasPrefix(format, "table {{json .}}") { // a column after it would stand where the ages of all rows say
+			args = slices.DeleteFunc(args, func(a string) bool { return a == "--digests" })
+		}
+		args = append(args, "--format", format)
 	}
 	if g.IntN(3) == 0 {
 		args = append(args, g.pattern())

@@ -2,6 +2,7 @@ package image_test
 
 import (
 	"encoding/json"
+	"runtime"
 	"testing"
 	"time"
 
@@ -69,6 +70,18 @@ func TestHistoryTellsSizesAndKnownImages(t *testing.T) {
 	bare := f.imageOf(config(t, day3, nil, d1, d2))
 	if steps, err := f.images.History(bare); err != nil || len(steps) != 0 {
 		t.Errorf("without history, which Docker shows as none: %+v, %v", steps, err)
+	}
+}
+
+func TestInspectionTakesCommentFromTheLastStepAndTheSystemFromHere(t *testing.T) {
+	f := newFixture(t)
+	id := f.imageOf(config(t, day1, func(c map[string]any) {
+		delete(c, "os")
+		c["history"] = []any{map[string]any{"comment": "first"}, map[string]any{"comment": "last", "empty_layer": true}}
+	}, f.layer("x")))
+	in, err := f.images.Inspect(ctx, id)
+	if err != nil || in.Comment != "last" || in.Os != runtime.GOOS {
+		t.Errorf("%+v, %v", in, err)
 	}
 }
 

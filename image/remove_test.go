@@ -1,8 +1,6 @@
 package image_test
 
 import (
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -116,22 +114,57 @@ func TestUnnamedParentsGoWithTheirLastChild(t *testing.T) {
 	}
 }
 
-func TestImageOfDockersContainerHasToBeForced(t *testing.T) {
+func TestImageOfAStoppedContainerHasToBeForced(t *testing.T) {
 	f := newFixture(t)
 	id := f.image("x", day1, "app:1")
-	dir := filepath.Join(f.root, "containers", strings.Repeat("c", 64))
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if _, err := f.images.SetRefs(ctx, []image.Name{{Ref: digestRef(t, "app"), ID: id}}); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "config.v2.json"), []byte(`{"Image":"`+id.String()+`"}`), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range []string{"app:1", id.Short()} {
+	f.container(strings.Repeat("c", 64), id, false)
+	for name, says := range map[string]string{"app:1": "container cccccccccccc is using its referenced image", id.Short(): "stopped container cccccccccccc"} {
 		_, err := f.images.Remove(ctx, name, image.RemoveOptions{})
 		wantError(t, err, image.ErrConflict)
+		if err == nil || !strings.Contains(err.Error(), "must") || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 	if _, err := f.images.Resolve("app:1"); err != nil {
 		t.Errorf("the refused removal took the name: %v", err)
 	}
 	lines(t, f, "app:1", image.RemoveOptions{Force: true})
+	if _, err := f.images.Get(id); err == nil {
+		t.Error("the image is still there")
+	}
+}
+
+func TestImageOfARunningContainerLosesItsNameAtMost(t *testing.T) {
+	f := newFixture(t)
+	id := f.image("x", day1, "app:1")
+	f.container(strings.Repeat("b", 64), id, false)
+	f.container(strings.Repeat("c", 64), id, true)
+	_, err := f.images.Remove(ctx, id.Short(), image.RemoveOptions{Force: true})
+	wantError(t, err, image.ErrConflict)
+	if err == nil || !strings.Contains(err.Error(), "(cannot be forced) - image is being used by running container cccccccccccc") {
+		t.Error(err)
+	}
+	if got := lines(t, f, "app:1", image.RemoveOptions{Force: true}); !slices.Equal(got, []string{"Untagged: app:1"}) {
+		t.Errorf("%v", got)
+	}
+	if _, err := f.images.Get(id); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestNameOfAnImageThatOthersWereBuiltOnCanBeTaken(t *testing.T) {
+	f := newFixture(t)
+	base, child := f.image("base", day1, "base:1"), f.image("child", day2, "child:1")
+	if err := f.images.SetParent(ctx, child, base); err != nil {
+		t.Fatal(err)
+	}
+	if got := lines(t, f, "base:1", image.RemoveOptions{}); !slices.Equal(got, []string{"Untagged: base:1"}) {
+		t.Errorf("%v", got)
+	}
+	if _, err := f.images.Get(base); err != nil {
+		t.Error(err)
+	}
 }
