@@ -28,7 +28,7 @@ func (a *app) imageHistory() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return shape.write(a.out, steps)
+				return shape.write(a.out, steps, time.Now())
 			})
 		},
 	}
@@ -48,9 +48,8 @@ type historyShape struct {
 // missing stands for the ID of a step whose image is not known.
 const missing = "<missing>"
 
-func (s historyShape) write(w io.Writer, steps []image.HistoryStep) error {
+func (s historyShape) write(w io.Writer, steps []image.HistoryStep, now time.Time) error {
 	rows := make([]render.Row, 0, len(steps))
-	now := time.Now()
 	for _, step := range steps {
 		rows = append(rows, s.row(step, now))
 	}

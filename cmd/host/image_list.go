@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -38,7 +39,7 @@ func (a *app) imageList() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return errors.Join(shape.write(a.out, images), image.Damage(images))
+				return errors.Join(shape.write(a.out, images, time.Now()), image.Damage(images))
 			})
 		},
 	}

@@ -16,9 +16,8 @@ type imageShape struct {
 	quiet, digests, full, usage bool
 }
 
-func (s imageShape) write(w io.Writer, images []image.Summary) error {
+func (s imageShape) write(w io.Writer, images []image.Summary, now time.Time) error {
 	var rows []render.Row
-	now := time.Now()
 	// As in Docker, {{ .Digest }} with spaces does not ask for digests.
 	digests := s.digests || strings.Contains(s.template(), "{{.Digest}}")
 	for _, img := range images {

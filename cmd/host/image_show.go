@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -46,9 +47,12 @@ func (a *app) inspect(format string, names []string, find func(name string) (any
 		errs = append(errs, err)
 	}
 	var err error
-	if format == "" {
+	switch {
+	case format == "":
 		err = render.JSON(a.out, found)
-	} else {
+	case len(found) == 0:
+		_, err = fmt.Fprintln(a.out) // as Docker does, before it tells of errors
+	default:
 		err = render.Each(a.out, format, found)
 	}
 	return errors.Join(append(errs, err)...)
