@@ -74,7 +74,7 @@ func (k task) command(t *testing.T) *exec.Cmd {
 }
 
 func TestAfterAKillAtAnyStepCleaningLeavesNothing(t *testing.T) {
-	byEachWay(t, func(t *testing.T, w way) {
+	byEachOrder(t, func(t *testing.T, w way) {
 		for _, k := range []task{{}, {Given: true}, {Temporary: true}} {
 			steps := []string{"begun", "target made", "identified", "before the mount", "mounted", "recorded", "before the unmount", "unmounted", "target removed", "forgotten", "never"}
 			for _, step := range steps {
@@ -115,7 +115,7 @@ func TestAfterAKillAtAnyStepCleaningLeavesNothing(t *testing.T) {
 }
 
 func TestProcessesThatMountUnmountAndCleanAtATimeLoseNothing(t *testing.T) {
-	byEachWay(t, func(t *testing.T, w way) {
+	byEachOrder(t, func(t *testing.T, w way) {
 		h := newHome(t)
 		h.tree("1", "a=1")
 		k := task{Home: h.path, Way: w, Unmount: true, Times: 10}

@@ -38,7 +38,12 @@ func TestAMountWithoutAnUpperIsReadOnly(t *testing.T) {
 			"one layer":  h.overlay("", "1"),
 			"a bind":     {Kind: Bind, Lower: h.pins("1")},
 		} {
-			h.mount(w, s, name)
+			id := h.mount(w, s, name)
+			table, err := ReadTable()
+			must(t, err)
+			if e, ok := table.ByID(id.Mount); !ok || e.Target != h.p(name) || !strings.HasPrefix(e.Options, "ro") {
+				t.Errorf("%s: the mount itself is not read-only: %+v", name, e)
+			}
 			if err := os.WriteFile(h.p(name+"/a"), nil, 0o644); !errors.Is(err, unix.EROFS) {
 				t.Errorf("%s: a write: %v", name, err)
 			}
@@ -210,6 +215,29 @@ func TestARedirectPlantedInALayerIsNotFollowed(t *testing.T) {
 		h.mount(w, h.overlay("", "2", "1"), "m")
 		if b, err := os.ReadFile(h.p("m/d/a")); err == nil {
 			t.Errorf("read %q", b)
+		}
+	})
+}
+
+func TestATargetThatIsReplacedMeanwhileIsNotMountedOn(t *testing.T) {
+	byEachWay(t, func(t *testing.T, w way) {
+		h := newHome(t)
+		h.tree("1", "a=1")
+		for name, s := range map[string]Spec{"overlay": h.overlay("up", "1"), "bind": {Kind: Bind, Lower: h.pins("1")}} {
+			on := h.mkdir(name + "/m")
+			target, err := openTarget(on)
+			must(t, err)
+			_, err = s.mount(context.Background(), w, target, func(ID) error {
+				h.mkdir("other/m")
+				return errors.Join(os.Rename(h.p(name), h.p(name+".moved")), os.Symlink("other", h.p(name)))
+			})
+			target.close()
+			if err == nil {
+				t.Errorf("%s: no error", name)
+			}
+			if left := h.left(); len(left) != 0 {
+				t.Errorf("%s: mounted are %v", name, left)
+			}
 		}
 	})
 }
