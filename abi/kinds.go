@@ -40,6 +40,9 @@ const (
 	FieldIDMap   uint16 = 7 // u32 0=uid 1=gid, u32 container, u32 host, u32 count
 	FieldFact    uint16 = 8 // key NUL value: what the host probed
 	FieldFeature uint16 = 9 // u64: feature bits of the host
+	// FieldReadOnly, u32 1, in arguments of get: nothing may be written to
+	// the layer, so its spec must not be writable.
+	FieldReadOnly uint16 = 10
 
 	FieldSize   uint16 = 32 // i64
 	FieldExists uint16 = 33 // u32 0 or 1
@@ -60,6 +63,7 @@ const (
 const (
 	CapReproducesExactDiffs    uint64 = 1 << 0
 	CapDiffIndependentOfParent uint64 = 1 << 1
+	CapDeltas                  uint64 = 1 << 2
 )
 
 // Feature bits: none is needed for what README.md calls the base.

@@ -65,7 +65,8 @@ type DiffDriver interface {
 	Changes(ctx context.Context, id, parent string) ([]Change, error)
 	// ApplyDiff extracts an uncompressed tar into the layer and returns the
 	// size in bytes of the regular files that it brought, hard links counted
-	// once. It reads diff to its end.
+	// once; a driver that keeps Deltas returns that of all it made that is no
+	// directory. Both are moby's rules. It reads diff to its end.
 	ApplyDiff(ctx context.Context, id, parent string, diff io.Reader) (size int64, err error)
 	// DiffSize returns the size in bytes of the changes against parent.
 	DiffSize(ctx context.Context, id, parent string) (size int64, err error)
@@ -111,6 +112,34 @@ type Syncer interface {
 	SyncLayers(ctx context.Context, ids ...string) error
 }
 
+// Mount is one place where a layer's tree is mounted.
+type Mount struct {
+	ID     string // of the layer
+	Target string // absolute
+	// ReadWrite tells whether it can be written to.
+	ReadWrite bool
+	// Temporary mounts end with the process that made them.
+	Temporary bool
+}
+
+// Mounter mounts the trees of layers for others than this process. Mounts
+// outlive it, and count for all.
+type Mounter interface {
+	// MountAt mounts the layer's tree on target, an existing, empty
+	// directory; "" makes one. A sealed layer is mounted read-only.
+	MountAt(ctx context.Context, id, mountLabel, target string) (Mount, error)
+	// UnmountAt undoes it. Lazy takes it away even if it is in use.
+	UnmountAt(ctx context.Context, target string, lazy bool) error
+	// Mounts lists what is mounted, of all processes.
+	Mounts(ctx context.Context) ([]Mount, error)
+}
+
+// Genealogist is told by who keeps the layers which lies on which, parents by
+// id: a driver may not know that of layers that another program wrote.
+type Genealogist interface {
+	SetParents(parents map[string]string)
+}
+
 // Checker tells whether a path is a mount point of the kind it checks for.
 type Checker interface {
 	IsMounted(path string) bool
@@ -124,6 +153,10 @@ type Capabilities struct {
 	ReproducesExactDiffs bool
 	// DiffIndependentOfParent: a layer can be applied before its parent is.
 	DiffIndependentOfParent bool
+	// Deltas: a layer is stored as what it adds to its parent. An entry whose
+	// path leads through a symlink of a layer beneath then makes a directory
+	// in its place, as in moby.
+	Deltas bool
 }
 
 // CapabilityDriver is a driver with claims.

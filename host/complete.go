@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"path/filepath"
 
 	"github.com/bulkhead/bulkhead/abi"
 	"github.com/bulkhead/bulkhead/graphdriver"
@@ -65,22 +64,14 @@ func (c *Completed) take(ctx context.Context, id, parent string) (t *taken, err 
 	return t, err
 }
 
-func (c *Completed) tree(ctx context.Context, t *taken, id string) (*confine.Dir, error) {
-	p, err := c.Get(ctx, id, "")
+// tree opens what a layer's spec shows, without a mount.
+func (c *Completed) tree(ctx context.Context, t *taken, id string) (confine.Tree, error) {
+	l, err := c.spec(ctx, id, "")
 	if err != nil {
 		return nil, err
 	}
-	t.release = append(t.release, func() error { return c.Put(context.WithoutCancel(ctx), id) })
-	rel, err := filepath.Rel(c.cfg.Home, p)
-	if err != nil {
-		return nil, err
-	}
-	dir, err := c.home.Sub(rel, confine.NoLinks)
-	if err != nil {
-		return nil, err
-	}
-	t.release = append(t.release, dir.Close)
-	return dir, nil
+	t.release = append(t.release, l.close)
+	return l.tree(), nil
 }
 
 // Diff implements graphdriver.DiffDriver.

@@ -10,6 +10,7 @@ import (
 	"github.com/bulkhead/bulkhead/graphdriver"
 	"github.com/bulkhead/bulkhead/host/calls"
 	"github.com/bulkhead/bulkhead/host/engine"
+	"github.com/bulkhead/bulkhead/host/mount"
 )
 
 // Isolation is where a module runs.
@@ -50,7 +51,9 @@ type Config struct {
 	ReadOnly bool
 	// Unprivileged: this process may not give files to others.
 	Unprivileged bool
-	Log          *zap.Logger
+	// Mounts makes and remembers mounts; without it no driver can have one.
+	Mounts *mount.Records
+	Log    *zap.Logger
 }
 
 // reserved are names that a driver's directory may not have: what else lies

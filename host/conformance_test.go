@@ -2,13 +2,16 @@ package host_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	driverswasm "github.com/bulkhead/bulkhead/drivers-wasm"
+	"github.com/bulkhead/bulkhead/drivers-wasm/overlay2"
 	"github.com/bulkhead/bulkhead/drivers-wasm/vfs"
 	"github.com/bulkhead/bulkhead/graphdriver"
 	"github.com/bulkhead/bulkhead/graphdriver/graphtest"
@@ -16,6 +19,7 @@ import (
 	"github.com/bulkhead/bulkhead/host"
 	"github.com/bulkhead/bulkhead/host/confine"
 	"github.com/bulkhead/bulkhead/host/engine"
+	"github.com/bulkhead/bulkhead/host/mount"
 )
 
 // runtime compiles each module once for all the drivers of a test.
@@ -63,10 +67,19 @@ func unprivileged() bool { return os.Geteuid() != 0 }
 
 func openAt(t testing.TB, root string, compile host.Compile) (*host.Driver, func()) {
 	t.Helper()
+	return openNamed(t, root, "vfs", nil, compile)
+}
+
+func openNamed(t testing.TB, root, name string, grants []string, compile host.Compile) (*host.Driver, func()) {
+	t.Helper()
 	d, err := host.Open(context.Background(), host.Config{
-		Name: "vfs", Home: filepath.Join(root, "vfs"), State: filepath.Join(root, "bulkhead", "vfs"),
-		Embedded: true, Unprivileged: unprivileged(),
+		Name: name, Home: filepath.Join(root, name), State: filepath.Join(root, "bulkhead", name),
+		Embedded: true, Unprivileged: unprivileged(), Grants: grants,
+		Mounts: mount.NewRecords(filepath.Join(root, "run", "mounts"), filepath.Join(root, "run", "trees")),
 	}, compile)
+	if errors.Is(err, graphdriver.ErrNotSupported) {
+		t.Skip(err)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,6 +100,11 @@ func TestConformance(t *testing.T) {
 	proto := func(t *testing.T) host.Compile {
 		return host.Wasm(runtime(t), "minimal", build(t, "../examples/minimal-driver"), engine.Limits{})
 	}
+	overlay := func(limits engine.Limits) func(t *testing.T) host.Compile {
+		return func(t *testing.T) host.Compile {
+			return host.Wasm(runtime(t), "overlay2", embedded(t, "overlay2"), limits)
+		}
+	}
 	whole := func(d *host.Driver) graphdriver.Driver { return host.Complete(d) }
 	for _, test := range []struct {
 		name    string
@@ -100,11 +118,18 @@ func TestConformance(t *testing.T) {
 		{"a ProtoDriver under naivediff", proto, func(d *host.Driver) graphdriver.Driver {
 			return naivediff.New(protoOnly{d}, confine.ApplyOptions{Unprivileged: unprivileged()})
 		}},
+		{"overlay2 in wasm, an idle pool of one", overlay(engine.Limits{Idle: 1}), whole},
+		{"overlay2 in wasm, a fresh instance before every call", overlay(engine.Limits{Idle: -1}), whole},
+		{"overlay2 from source", func(*testing.T) host.Compile { return host.Native(&overlay2.Driver{}) }, whole},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			compile := test.compile(t)
+			name, grants := "vfs", []string(nil)
+			if strings.HasPrefix(test.name, "overlay2") {
+				name, grants = "overlay2", driverswasm.Grants("overlay2")
+			}
 			graphtest.Run(t, graphtest.Harness{Open: func(t testing.TB, root string) (graphdriver.Driver, func()) {
-				d, done := openAt(t, root, compile)
+				d, done := openNamed(t, root, name, grants, compile)
 				return test.finish(d), done
 			}})
 		})

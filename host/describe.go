@@ -71,6 +71,7 @@ func (d *Description) take(f abi.Field) error {
 		n64, ok = f.U64()
 		d.Capabilities.ReproducesExactDiffs = n64&abi.CapReproducesExactDiffs != 0
 		d.Capabilities.DiffIndependentOfParent = n64&abi.CapDiffIndependentOfParent != 0
+		d.Capabilities.Deltas = n64&abi.CapDeltas != 0
 	case abi.FieldFeatures:
 		d.Features, ok = f.U64()
 		if unknown := d.Features &^ abi.FeatureAttrDigest; ok && unknown != 0 {

@@ -209,5 +209,8 @@ func (d *Driver) ApplyEntries(ctx context.Context, id, parent string, src layert
 			return 0, fmt.Errorf("driver %s: %s: %w", d.cfg.Name, abi.MethodApplyDiff, err)
 		}
 	}
+	if d.desc.Capabilities.Deltas {
+		return out.Applied.Stored, nil
+	}
 	return counted.size, nil
 }

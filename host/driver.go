@@ -32,6 +32,9 @@ type Driver struct {
 	env    *calls.Env
 	locks  *layerlock.Table // of layer ids
 	notes  *notes
+	held   held
+	// lineage is what others know of layers that there are no notes of.
+	lineage lineage
 }
 
 // Open opens a driver's home with a module that New compiled. The module is
@@ -102,7 +105,14 @@ func (d *Driver) openHome(ctx context.Context) error {
 		Grants: d.cfg.Grants, Unprivileged: d.cfg.Unprivileged, ReadOnly: d.cfg.ReadOnly, ReadsFiles: d.desc.Has(abi.MethodReadFile),
 		MayHold: d.notes.mayLie, Limits: d.cfg.Limits, Log: d.log,
 	}
-	return d.setup(ctx, made)
+	if err := d.setup(ctx, made); err != nil {
+		if made { // an empty home would be taken for one that was used
+			os.Remove(d.cfg.Home)
+			os.Remove(d.cfg.State)
+		}
+		return err
+	}
+	return nil
 }
 
 // homeNote is what the host remembers of a home as a whole.
@@ -127,7 +137,7 @@ func (d *Driver) setup(ctx context.Context, made bool) error {
 		return nil
 	}
 	if d.desc.Has(abi.MethodSetup) {
-		if _, err := d.call(ctx, calls.Params{Method: abi.MethodSetup, Args: d.settings()}); err != nil {
+		if _, err := d.call(ctx, calls.Params{Method: abi.MethodSetup, Args: d.settings(facts(ctx, d.cfg.Home, true))}); err != nil {
 			return err
 		}
 	}
@@ -136,7 +146,7 @@ func (d *Driver) setup(ctx context.Context, made bool) error {
 
 // configure begins the first call of each instance.
 func (d *Driver) configure(ctx context.Context) (calls.Session, func(int32, error) error, error) {
-	c := calls.New(ctx, d.env, calls.Params{Method: abi.MethodConfigure, Args: d.settings()})
+	c := calls.New(ctx, d.env, calls.Params{Method: abi.MethodConfigure, Args: d.settings(facts(ctx, d.cfg.Home, false))})
 	return c, func(code int32, err error) error {
 		if err == nil && !d.desc.Has(abi.MethodConfigure) {
 			code = 0 // exported by its SDK, and not there
@@ -147,13 +157,13 @@ func (d *Driver) configure(ctx context.Context) (calls.Session, func(int32, erro
 }
 
 // settings are the arguments of setup and configure.
-func (d *Driver) settings() []byte {
+func (d *Driver) settings(facts []graphdriver.Pair) []byte {
 	args := abi.AppendFieldU64(nil, abi.FieldFeature, abi.FeatureAttrDigest)
 	for _, o := range d.cfg.Options {
 		args = abi.AppendFieldPair(args, abi.FieldOption, o.Key, o.Value)
 	}
-	if magic, err := graphdriver.FSMagicOf(d.cfg.Home); err == nil {
-		args = abi.AppendFieldPair(args, abi.FieldFact, "fs", magic.String())
+	for _, f := range facts {
+		args = abi.AppendFieldPair(args, abi.FieldFact, f.Key, f.Value)
 	}
 	return args
 }
@@ -222,7 +232,7 @@ func (d *Driver) Capabilities() graphdriver.Capabilities { return d.desc.Capabil
 
 // Close releases the module and the home. Calls in flight fail.
 func (d *Driver) Close(ctx context.Context) error {
-	err := d.module.Close(ctx)
+	err := errors.Join(d.putAll(ctx), d.module.Close(ctx))
 	if d.home != nil {
 		err = errors.Join(err, d.home.Close())
 	}

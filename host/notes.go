@@ -30,6 +30,8 @@ type layerNote struct {
 	// Parent is what it was created from, and Created when that had ended.
 	Parent  string `json:"parent,omitempty"`
 	Created *stamp `json:"created,omitempty"`
+	// ReadWrite: it was created to be written to.
+	ReadWrite bool `json:"readWrite,omitempty"`
 }
 
 // stamp is a time as files have them.

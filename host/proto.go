@@ -3,13 +3,14 @@ package host
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/bulkhead/bulkhead/abi"
 	"github.com/bulkhead/bulkhead/graphdriver"
 	"github.com/bulkhead/bulkhead/host/calls"
-	"github.com/bulkhead/bulkhead/host/confine"
 )
 
 // Create implements graphdriver.ProtoDriver.
@@ -45,7 +46,10 @@ func (d *Driver) create(ctx context.Context, m abi.Method, id, parent string, op
 		return err
 	}
 	now := time.Now()
-	return d.notes.setLayer(id, layerNote{Parent: parent, Created: &stamp{Sec: now.Unix(), Nsec: uint32(now.Nanosecond())}})
+	return d.notes.setLayer(id, layerNote{
+		Parent: parent, Created: &stamp{Sec: now.Unix(), Nsec: uint32(now.Nanosecond())},
+		ReadWrite: m == abi.MethodCreateReadWrite,
+	})
 }
 
 // Remove implements graphdriver.ProtoDriver.
@@ -55,72 +59,14 @@ func (d *Driver) Remove(ctx context.Context, id string) error {
 		return err
 	}
 	defer unlock()
+	if err := d.unmounted(ctx, id); err != nil {
+		return err
+	}
 	if _, err := d.call(ctx, calls.Params{Method: abi.MethodRemove, ID: id, Args: idArgs(id)}); err != nil {
 		return err
 	}
 	d.env.Seals.Remove(id)
 	return d.notes.dropLayer(id)
-}
-
-// Get implements graphdriver.ProtoDriver. Only directories are understood: a
-// spec of another kind is ErrNotSupported.
-func (d *Driver) Get(ctx context.Context, id, mountLabel string) (string, error) {
-	unlock, err := d.lock(ctx, id, false, "")
-	if err != nil {
-		return "", err
-	}
-	defer unlock()
-	args := idArgs(id)
-	if mountLabel != "" {
-		args = abi.AppendFieldString(args, abi.FieldMountLabel, mountLabel)
-	}
-	out, err := d.call(ctx, calls.Params{Method: abi.MethodGet, ID: id, Args: args})
-	if err != nil {
-		return "", err
-	}
-	f, err := d.one(out, abi.FieldSpec, abi.MethodGet)
-	if err != nil {
-		return "", err
-	}
-	s, ok := f.Spec()
-	if !ok {
-		return "", d.broken(abi.MethodGet, "a malformed spec")
-	}
-	if s.Kind != abi.SpecDir {
-		return "", fmt.Errorf("driver %s: get %s: spec kind %d is not known to this host: %w", d.cfg.Name, id, s.Kind, graphdriver.ErrNotSupported)
-	}
-	if len(s.Paths) != 1 || s.Flags != 0 {
-		return "", d.broken(abi.MethodGet, "a malformed spec")
-	}
-	return d.checkedDir(id, s.Paths[0])
-}
-
-// checkedDir takes a directory that a driver named as a layer's: it must lie
-// in the home and be where the layer's entries went.
-func (d *Driver) checkedDir(id, p string) (string, error) {
-	clean, err := confine.CleanPath(p)
-	if err != nil || clean != p || clean == "." {
-		return "", d.broken(abi.MethodGet, fmt.Sprintf("the directory %q", p))
-	}
-	if err := d.placed(abi.MethodGet, id, clean); err != nil {
-		return "", err
-	}
-	sub, err := d.sub(abi.MethodGet, id, clean)
-	if err != nil {
-		return "", err
-	}
-	return d.abs(clean), sub.Close()
-}
-
-// Put implements graphdriver.ProtoDriver.
-func (d *Driver) Put(ctx context.Context, id string) error {
-	unlock, err := d.lock(ctx, id, false, "")
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	_, err = d.call(ctx, calls.Params{Method: abi.MethodPut, ID: id, Args: idArgs(id)})
-	return err
 }
 
 // Exists implements graphdriver.ProtoDriver.
@@ -171,9 +117,24 @@ func (d *Driver) GetMetadata(ctx context.Context, id string) (map[string]string,
 	}
 	m := make(map[string]string, len(pairs))
 	for _, p := range pairs {
-		m[p.Key] = p.Value
+		m[p.Key] = d.machinePaths(p.Value)
 	}
 	return m, nil
+}
+
+// machinePaths turns paths of the home, as a driver sees it, into the
+// machine's.
+func (d *Driver) machinePaths(value string) string {
+	if !strings.HasPrefix(value, "/") {
+		return value
+	}
+	parts := strings.Split(value, ":")
+	for i, p := range parts {
+		if strings.HasPrefix(p, "/") {
+			parts[i] = filepath.Join(d.cfg.Home, p)
+		}
+	}
+	return strings.Join(parts, ":")
 }
 
 // Cleanup implements graphdriver.ProtoDriver.

@@ -13,6 +13,9 @@ type Call struct {
 	ID, Parent, MountLabel string
 	// Name is the file that ReadFile asks for.
 	Name string
+	// ReadOnly tells Get that nothing may be written to the layer: its spec
+	// must not be writable.
+	ReadOnly bool
 	// Options are per layer for Create and CreateReadWrite, per driver for
 	// Setup and Configure.
 	Options []Pair
@@ -84,6 +87,10 @@ func (c *Call) arg(f abi.Field) error {
 		var m IDMap
 		m.GID, m.Container, m.Host, m.Count, ok = f.IDMap()
 		c.IDMaps = append(c.IDMaps, m)
+	case abi.FieldReadOnly:
+		var n uint32
+		n, ok = f.U32()
+		c.ReadOnly = n == 1
 	case abi.FieldFeature:
 		c.HostFeatures, ok = f.U64()
 	}

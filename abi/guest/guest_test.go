@@ -18,7 +18,7 @@ type bare struct {
 }
 
 func (b bare) Info() Info {
-	return Info{Name: "bare", Version: "2", DiskFormat: 3, Capabilities: abi.CapDiffIndependentOfParent, Grants: []string{"chown"}, StorageOptions: []string{"k"}}
+	return Info{Name: "bare", Version: "2", DiskFormat: 3, Capabilities: abi.CapDiffIndependentOfParent | abi.CapDeltas, Grants: []string{"chown"}, StorageOptions: []string{"k"}}
 }
 func (b bare) Create(c *Call) error              { return b.create(c) }
 func (b bare) CreateReadWrite(c *Call) error     { return b.create(c) }

@@ -27,7 +27,7 @@ var _ interface {
 func (*Driver) Info() guest.Info {
 	return guest.Info{
 		Name: "overlay2", Version: "1.0.0", DiskFormat: 1,
-		Capabilities: abi.CapDiffIndependentOfParent,
+		Capabilities: abi.CapDeltas,
 		Grants:       []string{"mount.overlay", "mknod.whiteout", "xattr.trusted", "xattr.user"},
 	}
 }
@@ -80,11 +80,13 @@ func (d *Driver) Get(c *guest.Call) (guest.Spec, error) {
 	if len(chain) == 1 {
 		return guest.Dir(chain[0]), nil
 	}
-	committed, err := exists(c, c.ID+"/committed")
-	if err != nil {
-		return s, err
+	fixed := c.ReadOnly
+	if !fixed {
+		if fixed, err = exists(c, c.ID+"/committed"); err != nil {
+			return s, err
+		}
 	}
-	if !committed {
+	if !fixed {
 		s.Flags |= abi.SpecWritable
 		s.Paths = append(s.Paths, chain[0], c.ID+"/work")
 		chain = chain[1:]

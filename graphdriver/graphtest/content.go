@@ -42,7 +42,7 @@ func times(s *suite) {
 	}
 	s.travels("l1", "")
 	s.travels("l1", "l0")
-	s.create("touched", "l0")
+	s.container("touched", "l0")
 	s.in("touched", func(dir string) {
 		s.ok(os.Chtimes(filepath.Join(dir, "d/ns"), time.Unix(0, 0), time.Unix(1_234_567_890, 987_654_320)))
 	})

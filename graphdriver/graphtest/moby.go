@@ -119,7 +119,7 @@ func many(n int, body func(i int) string) []Entry {
 func diffApply(s *suite) {
 	n := s.h.Files
 	s.layer("base", "", many(n, func(i int) string { return fmt.Sprintf("%064d", i) })...)
-	s.create("child", "base")
+	s.container("child", "base")
 	s.in("child", func(dir string) {
 		later := time.Unix(1_600_000_000, 0)
 		for i := 0; i < n; i += 10 {

@@ -104,6 +104,15 @@ func (s *suite) create(id, parent string) {
 	s.ok(s.d.Create(s.ctx(), id, parent, graphdriver.CreateOptions{}))
 }
 
+// container creates a layer that is written to by hand.
+func (s *suite) container(id, parent string) {
+	s.Helper()
+	s.ok(s.d.CreateReadWrite(s.ctx(), id, parent, graphdriver.CreateOptions{}))
+}
+
+// deltas reports whether layers are stored as what they add.
+func (s *suite) deltas() bool { return graphdriver.CapabilitiesOf(s.d).Deltas }
+
 // layer creates a layer and fills it.
 func (s *suite) layer(id, parent string, entries ...Entry) int64 {
 	s.Helper()

@@ -99,8 +99,8 @@ type Params struct {
 	Out io.Writer
 }
 
-// granted reports whether a power was given.
-func (e *Env) granted(name string) bool {
+// Granted reports whether a power was given.
+func (e *Env) Granted(name string) bool {
 	for _, g := range e.Grants {
 		if g == name {
 			return true
@@ -112,5 +112,5 @@ func (e *Env) granted(name string) bool {
 // xattrGranted reports whether attributes of this name's prefix may be used.
 func (e *Env) xattrGranted(name string) bool {
 	prefix, _, _ := strings.Cut(name, ".")
-	return e.granted("xattr." + prefix)
+	return e.Granted("xattr." + prefix)
 }

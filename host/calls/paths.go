@@ -211,7 +211,7 @@ func (c *Call) needSetID(mode uint32) error {
 }
 
 func (c *Call) need(grant string) error {
-	if c.env.granted(grant) {
+	if c.env.Granted(grant) {
 		return nil
 	}
 	return fmt.Errorf("the driver has no grant %q; add it to the driver's grants if it is to have it: %w", grant, graphdriver.ErrDenied)

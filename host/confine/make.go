@@ -104,14 +104,15 @@ func (a *Applier) hardlink(ctx context.Context, h *parent, name string, key uint
 	if err := a.Wait(ctx); err != nil {
 		return err
 	}
+	link := e.Link
 	if a.upper != nil {
-		if _, err := a.base.Lstat(e.Link, InRoot); errors.Is(err, unix.ENOENT) {
-			if err := a.bringUp(ctx, e.Link, mtime); err != nil && !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.EISDIR) {
-				return err
+		if _, err := a.base.Lstat(link, InRoot); errors.Is(err, unix.ENOENT) {
+			if link, err = a.bringUp(ctx, link, mtime); err != nil {
+				return refused(e.Link, "hard link to what does not exist or is a directory")
 			}
 		}
 	}
-	fd, target, err := a.base.parent(e.Link, InRoot)
+	fd, target, err := a.base.parent(link, InRoot)
 	if err != nil {
 		return refused(e.Link, "hard link to what does not exist")
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"path"
 	"slices"
+	"strings"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -155,6 +156,50 @@ func (s *Stack) at(p string) (*Dir, error) {
 		return s.dirs[i], nil
 	}
 	return nil, &PathError{Op: "open", Path: p, Err: unix.ENOENT}
+}
+
+// maxLinks is how many symlinks are followed to one file, as in the kernel.
+const maxLinks = 40
+
+// Resolve follows the symlinks on the way to p, but not p itself, as if the
+// tree were the machine's root, and returns the path without them.
+func (s *Stack) Resolve(p string) (string, error) {
+	done, left, links := ".", strings.Split(clean(p), "/"), 0
+	for len(left) > 0 {
+		name := left[0]
+		left = left[1:]
+		if name == "" || name == "." {
+			continue
+		}
+		if name == ".." {
+			done = path.Dir(done)
+			continue
+		}
+		next := join(done, name)
+		if len(left) == 0 {
+			return next, nil
+		}
+		d, err := s.at(next)
+		if err != nil {
+			return "", err
+		}
+		target, err := d.Readlink(next, NoLinks)
+		switch {
+		case isErrno(err, unix.EINVAL): // no symlink
+			done = next
+			continue
+		case err != nil:
+			return "", err
+		}
+		if links++; links > maxLinks {
+			return "", &PathError{Op: "resolve", Path: p, Err: unix.ELOOP}
+		}
+		if strings.HasPrefix(target, "/") {
+			done = "."
+		}
+		left = append(strings.Split(target, "/"), left...)
+	}
+	return done, nil
 }
 
 // list implements Tree.

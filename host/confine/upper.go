@@ -54,13 +54,19 @@ func (u *upper) find(p string) (*Dir, *Stat, error) {
 	return d, &st, err
 }
 
-// hide is a whiteout in overlay's form. (moby makes the mark whether or not
-// there is anything to hide, with the owner of the archive's entry.)
+// hide is a whiteout in overlay's form, with the owner of the archive's entry,
+// as moby makes it. Where there is nothing to hide no mark is made: in a
+// directory that is in this layer alone the kernel would list it.
 func (a *Applier) hide(ctx context.Context, e *layertar.Entry, p string, mtime Time) error {
 	if p == "." {
 		return refused(p, "the root of a layer cannot be removed")
 	}
 	if err := a.Wait(ctx); err != nil {
+		return err
+	}
+	if _, _, err := a.upper.find(p); nowhere(err) {
+		return a.whiteout(ctx, p)
+	} else if err != nil {
 		return err
 	}
 	h, name, err := a.parentOf(p, mtime)
@@ -81,6 +87,11 @@ func (a *Applier) hide(ctx context.Context, e *layertar.Entry, p string, mtime T
 		return err
 	}
 	return setTimesAt(h.fd, name, mtime)
+}
+
+// nowhere reports whether err says that there is nothing at a path.
+func nowhere(err error) bool {
+	return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP)
 }
 
 func markAt(dirfd int, name string) error { return unix.Mknodat(dirfd, name, unix.S_IFCHR, 0) }
@@ -188,8 +199,11 @@ func (a *Applier) isMark(h *parent, name string) bool {
 // tree does not change where the archive says nothing.
 func (a *Applier) lend(e *layertar.Entry, p string, mtime *Time) error {
 	dir, st, err := a.upper.find(p)
-	if err != nil || st.Type() != unix.S_IFDIR {
+	if nowhere(err) || err == nil && st.Type() != unix.S_IFDIR {
 		return nil // nothing to lend from
+	}
+	if err != nil {
+		return err
 	}
 	fd, err := dir.open(p, unix.O_PATH|unix.O_DIRECTORY, 0, NoLinks)
 	if err != nil {
@@ -203,26 +217,37 @@ func (a *Applier) lend(e *layertar.Entry, p string, mtime *Time) error {
 	return nil
 }
 
-// bringUp copies a file from beneath, so that it can be linked to.
-func (a *Applier) bringUp(ctx context.Context, p string, mtime Time) error {
+// bringUp copies a file from beneath, so that it can be linked to, and returns
+// where to.
+func (a *Applier) bringUp(ctx context.Context, link string, mtime Time) (string, error) {
+	if a.upper.below == nil {
+		return "", unix.ENOENT
+	}
+	p, err := a.upper.below.Resolve(link)
+	if err != nil {
+		return "", err
+	}
 	dir, st, err := a.upper.find(p)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if st.Type() == unix.S_IFDIR {
-		return &PathError{Op: "link", Path: p, Err: unix.EISDIR}
+		return "", unix.EISDIR
 	}
 	h, name, err := a.parentOf(p, mtime)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer a.release(h)
 	if a.isMark(h, name) {
-		return &PathError{Op: "link", Path: p, Err: unix.ENOENT}
+		return "", unix.ENOENT
 	}
-	if err := CopyTree(ctx, dir, p, &Dir{fd: h.fd, name: p}, name, a.opt.Unprivileged); err != nil {
-		return err
+	err = CopyTree(ctx, dir, p, &Dir{fd: h.fd, name: p}, name, a.opt.Unprivileged)
+	if errors.Is(err, unix.EEXIST) { // brought up before, by another way to it
+		return p, nil
 	}
-	a.done.Stored += st.Size
-	return nil
+	if err == nil {
+		a.done.Stored += st.Size
+	}
+	return p, err
 }
