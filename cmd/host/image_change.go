@@ -37,16 +37,19 @@ func (a *app) imageRemove() *cobra.Command {
 		RunE: func(cmd *cobra.Command, images []string) error {
 			return a.with(cmd.Context(), remove, func(o *opened) error {
 				var errs []error
+				failed := false
 				for _, name := range images {
 					done, err := o.Images.Remove(cmd.Context(), name, opts)
-					if opts.Force && errors.Is(err, image.ErrNotFound) {
-						report(cmd.Context(), a.err, err) // and no failure, as in Docker
-						err = nil
-					}
 					errs = append(errs, err)
+					// With force, nothing there to remove is told and no failure.
+					failed = failed || err != nil && !(opts.Force && errors.Is(err, image.ErrNotFound))
 					for _, r := range done {
 						fmt.Fprintln(a.out, r)
 					}
+				}
+				if !failed {
+					report(cmd.Context(), a.err, errors.Join(errs...))
+					return nil
 				}
 				return errors.Join(errs...)
 			})
