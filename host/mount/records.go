@@ -114,7 +114,7 @@ func (m *making) make(ctx context.Context, on string) error {
 	}
 	defer t.close()
 	if !m.MadeTarget {
-		if err := error(nil); err != nil {
+		if err := m.free(t.path); err != nil {
 			return err
 		}
 		m.Target = t.path
