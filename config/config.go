@@ -23,6 +23,9 @@ type Config struct {
 	// CacheDir keeps compiled drivers, "" none. Only its owner may be able
 	// to write it.
 	CacheDir string `mapstructure:"cache-dir"`
+	// RunDir holds mounts: what is mounted where, and directories to mount on.
+	// It should be cleared by a restart of the machine.
+	RunDir string `mapstructure:"run-dir"`
 	// TempDir takes archives from a pipe and what drivers need for a call.
 	TempDir string `mapstructure:"temp-dir"`
 	// Limits bound what an archive may make us store.
@@ -81,6 +84,7 @@ func Default() Config {
 		LogFormat:   "text",
 		LockTimeout: 30 * time.Second,
 		CacheDir:    cacheDir(),
+		RunDir:      runDir(),
 		Limits:      Limits{Layer: 64 << 30, Load: 256 << 30, Spool: 256 << 30},
 	}
 }
@@ -90,6 +94,16 @@ func dataDir() string {
 		return "/var/lib/bulkhead"
 	}
 	return userDir("XDG_DATA_HOME", ".local/share")
+}
+
+func runDir() string {
+	if os.Geteuid() == 0 {
+		return "/run/bulkhead"
+	}
+	if dir := os.Getenv("XDG_RUNTIME_DIR"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "bulkhead")
+	}
+	return userDir("XDG_CACHE_HOME", ".cache") + "/run"
 }
 
 func cacheDir() string {

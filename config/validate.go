@@ -52,7 +52,7 @@ func (c *Config) validate() error {
 	if c.Root == "" {
 		return bad("root", "is not set and there is no home directory to put it in: pass --root")
 	}
-	for _, path := range []*string{&c.Root, &c.CacheDir, &c.TempDir} {
+	for _, path := range []*string{&c.Root, &c.CacheDir, &c.RunDir, &c.TempDir} {
 		if *path == "" {
 			continue
 		}

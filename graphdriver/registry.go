@@ -114,18 +114,24 @@ func (r *Registry) New(ctx context.Context, s Selection) (Driver, error) {
 		}
 		return d, err
 	}
-	var passed []error
+	d, _, err := r.First(ctx, s)
+	return d, err
+}
+
+// First opens the first driver that works on a new root: of Priority, then of
+// those registered. It also returns why those before it do not.
+func (r *Registry) First(ctx context.Context, s Selection) (_ Driver, passed []error, err error) {
 	for _, name := range r.candidates(s.Priority) {
 		d, err := r.open(ctx, s.Root, name)
 		if err == nil {
-			return d, nil
+			return d, passed, nil
 		}
 		if !IsUnsuitable(err) {
-			return nil, err
+			return nil, nil, err
 		}
 		passed = append(passed, err)
 	}
-	return nil, errors.Join(append([]error{ErrNoBackend}, passed...)...)
+	return nil, nil, errors.Join(append([]error{ErrNoBackend}, passed...)...)
 }
 
 // candidates are what may be chosen by itself, best first.

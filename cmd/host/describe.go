@@ -17,7 +17,7 @@ func (d *drivers) describe(ctx context.Context, name string) (_ *driverView, err
 	if err != nil {
 		return nil, err
 	}
-	settings := d.cfg.Drivers[name]
+	settings, given := d.cfg.Drivers[name], d.grants(name)
 	if !d.embedded(name) && settings.Isolation != string(host.Thread) {
 		return nil, fmt.Errorf("driver %s does not ship with bulkhead, and asking it what it is runs it in this process: set isolation: thread for it if you accept that: %w", name, graphdriver.ErrDenied)
 	}
@@ -36,13 +36,13 @@ func (d *drivers) describe(ctx context.Context, name string) (_ *driverView, err
 	}
 	v.Module = &moduleView{
 		Name: desc.Name, Version: desc.Version, DiskFormat: desc.DiskFormat, Capabilities: desc.Capabilities,
-		Methods: []string{}, GrantsAsked: sorted(desc.Grants), GrantsGiven: sorted(settings.Grants), GrantsMissing: []string{},
+		Methods: []string{}, GrantsAsked: sorted(desc.Grants), GrantsGiven: sorted(given), GrantsMissing: []string{},
 	}
 	for _, m := range desc.Methods {
 		v.Module.Methods = append(v.Module.Methods, m.String())
 	}
 	for _, g := range v.Module.GrantsAsked {
-		if !slices.Contains(settings.Grants, g) {
+		if !slices.Contains(given, g) {
 			v.Module.GrantsMissing = append(v.Module.GrantsMissing, g)
 		}
 	}

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -19,6 +21,7 @@ import (
 	"github.com/bulkhead/bulkhead/host"
 	"github.com/bulkhead/bulkhead/host/calls"
 	"github.com/bulkhead/bulkhead/host/engine"
+	"github.com/bulkhead/bulkhead/host/mount"
 )
 
 // maxModule bounds what is read of a module's file, in bytes.
@@ -29,7 +32,9 @@ const maxModule = 256 << 20
 type drivers struct {
 	*app
 	readOnly bool
-	closers  []func(context.Context) error
+	// opened is what choose opened to see whether it works here, if it did.
+	opened  graphdriver.Driver
+	closers []func(context.Context) error
 }
 
 func (a *app) drivers(readOnly bool) *drivers { return &drivers{app: a, readOnly: readOnly} }
@@ -74,10 +79,11 @@ func (d *drivers) registry() (*graphdriver.Registry, error) {
 	return reg, nil
 }
 
-// choose names the driver to use on the root without opening it: the one asked for; else
-// the one whose home lies under the root; else the one that images there
-// belong to, be it known or not; else the first that ships.
-func (d *drivers) choose(purpose access) (string, error) {
+// choose names the driver to use on the root: the one asked for; else the one
+// whose home lies under the root; else the one that images there belong to, be
+// it known or not; else the first of those that ship which works there. Only
+// to write is it tried; what reads finds nothing whatever the driver is.
+func (d *drivers) choose(ctx context.Context, purpose access) (string, error) {
 	if err := d.checkRoot(purpose); err != nil {
 		return "", err
 	}
@@ -109,9 +115,24 @@ func (d *drivers) choose(purpose access) (string, error) {
 		return "", fmt.Errorf("%s holds images of several drivers: choose one with --driver (%s)", d.cfg.Root, strings.Join(found, ", "))
 	case len(shipped) == 0:
 		return "", fmt.Errorf("%w: no driver is embedded in this binary; build it with make, or configure one under drivers", graphdriver.ErrNoBackend)
-	default:
+	case !purpose.changesLayers():
 		return shipped[0], nil
 	}
+	return d.firstThatWorks(ctx, reg)
+}
+
+// firstThatWorks opens the first driver that works on a new root, and says why
+// it is not the one that is best.
+func (d *drivers) firstThatWorks(ctx context.Context, reg *graphdriver.Registry) (string, error) {
+	driver, passed, err := reg.First(ctx, graphdriver.Selection{Root: d.cfg.Root, Priority: driverswasm.Names()})
+	if err != nil {
+		return "", err
+	}
+	for _, why := range passed {
+		d.log.Warn("another driver is used", zap.String("driver", driver.String()), zap.Error(why))
+	}
+	d.opened = driver
+	return driver.String(), nil
 }
 
 // checkName refuses a name of which there is neither a driver nor an image.
@@ -160,6 +181,9 @@ func orNone(shipped []string) string {
 // open opens the driver of that name at its home under the root. To read a
 // root that has no such home, there is none, and that is no error.
 func (d *drivers) open(ctx context.Context, name string) (graphdriver.Driver, error) {
+	if d.opened != nil {
+		return d.opened, nil
+	}
 	home := filepath.Join(d.cfg.Root, name)
 	if _, err := os.Lstat(home); d.readOnly && errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -183,7 +207,7 @@ func (d *drivers) openAt(ctx context.Context, name, home string) (graphdriver.Dr
 	driver, err := host.Open(ctx, host.Config{
 		Name: name, Home: home, State: filepath.Join(d.cfg.Root, "bulkhead", name), Scratch: d.cfg.TempDir,
 		Embedded: d.embedded(name), Isolation: host.Isolation(settings.Isolation),
-		Options: options(settings), Grants: settings.Grants,
+		Options: options(settings), Grants: d.grants(name), Mounts: d.mounts(),
 		Limits: callLimits(settings.Limits), Engine: moduleLimits(settings.Limits),
 		ReadOnly: d.readOnly, Unprivileged: os.Geteuid() != 0, Log: d.log,
 	}, compile)
@@ -192,6 +216,22 @@ func (d *drivers) openAt(ctx context.Context, name, home string) (graphdriver.Dr
 	}
 	d.closers = append(d.closers, driver.Close)
 	return host.Complete(driver), nil
+}
+
+// grants are the powers of a driver: those configured, or what one that ships
+// needs.
+func (d *drivers) grants(name string) []string {
+	if given := d.cfg.Drivers[name].Grants; given != nil || !d.embedded(name) {
+		return given
+	}
+	return driverswasm.Grants(name)
+}
+
+// mounts are those of this root.
+func (d *drivers) mounts() *mount.Records {
+	sum := sha256.Sum256([]byte(d.cfg.Root))
+	dir := filepath.Join(d.cfg.RunDir, hex.EncodeToString(sum[:6]))
+	return mount.NewRecords(filepath.Join(dir, "mounts"), filepath.Join(dir, "trees"))
 }
 
 // module prepares the compilation of a driver's module.

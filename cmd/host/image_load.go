@@ -26,7 +26,7 @@ func (a *app) imageLoad() *cobra.Command {
 			}
 			// What can be told now is told before the archive is read; but the
 			// root is not locked while a pipe is waited for.
-			if _, err := a.drivers(false).choose(write); err != nil {
+			if _, err := a.drivers(false).choose(cmd.Context(), list); err != nil {
 				return err
 			}
 			in, err := a.openArchive(ctx, from)

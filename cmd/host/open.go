@@ -72,7 +72,7 @@ func (a *app) open(ctx context.Context, purpose access) (_ *opened, err error) {
 	}()
 	drivers := a.drivers(!purpose.changesLayers())
 	o.closers = append(o.closers, drivers.Close)
-	if o.driverName, err = drivers.choose(purpose); err != nil {
+	if o.driverName, err = drivers.choose(ctx, purpose); err != nil {
 		return nil, err
 	}
 	if mode := purpose.lock(); mode != 0 {
