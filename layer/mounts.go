@@ -29,10 +29,14 @@ func (m *mounted) below() string {
 	if m.initID != "" {
 		return m.initID
 	}
-	if m.parent != nil {
-		return m.parent.cacheID
+	return m.parentCacheID()
+}
+
+func (m *mounted) parentCacheID() string {
+	if m.parent == nil {
+		return ""
 	}
-	return ""
+	return m.parent.cacheID
 }
 
 // ids are the driver's layers, the upper one first.

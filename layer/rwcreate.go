@@ -146,14 +146,8 @@ func (s *Store) makeRW(ctx context.Context, m *mounted, opts CreateRWOptions) (v
 // createTrees is the driver's part.
 func (s *Store) createTrees(ctx context.Context, m *mounted, opts CreateRWOptions) error {
 	driver, create := s.opts.Driver, graphdriver.CreateOptions{MountLabel: opts.MountLabel, StorageOpt: opts.StorageOpt}
-	below := m.below()
 	if m.initID != "" {
-		below = m.initID
-		var parent string
-		if m.parent != nil {
-			parent = m.parent.cacheID
-		}
-		if err := driver.CreateReadWrite(ctx, m.initID, parent, create); err != nil {
+		if err := driver.CreateReadWrite(ctx, m.initID, m.parentCacheID(), create); err != nil {
 			return fmt.Errorf("driver %s: create the init layer: %w", s.opts.DriverName, err)
 		}
 		dir, err := driver.Get(ctx, m.initID, "")
@@ -168,7 +162,7 @@ func (s *Store) createTrees(ctx context.Context, m *mounted, opts CreateRWOption
 		}
 		s.opts.Step(stepRWInit)
 	}
-	if err := driver.CreateReadWrite(ctx, m.mountID, below, create); err != nil {
+	if err := driver.CreateReadWrite(ctx, m.mountID, m.below(), create); err != nil {
 		return fmt.Errorf("driver %s: create: %w", s.opts.DriverName, err)
 	}
 	s.opts.Step(stepRWCreated)

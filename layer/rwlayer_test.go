@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -192,10 +193,21 @@ func TestRWLayerKeepsItsParentAndTakesItAlongInTheEnd(t *testing.T) {
 	}
 }
 
-// busyDriver will not remove some layers.
+// busyDriver will not remove some layers, and knows where one is mounted.
 type busyDriver struct {
 	entryDriver
 	busy map[string]bool
+	at   *[]graphdriver.Mount
+}
+
+func (d busyDriver) Mounts(context.Context) ([]graphdriver.Mount, error) { return *d.at, nil }
+
+func (d busyDriver) MountAt(context.Context, string, string, string) (graphdriver.Mount, error) {
+	return graphdriver.Mount{}, graphdriver.ErrNotSupported
+}
+
+func (d busyDriver) UnmountAt(context.Context, string, bool) error {
+	return graphdriver.ErrNotSupported
 }
 
 func (d busyDriver) Remove(ctx context.Context, id string) error {
@@ -206,8 +218,8 @@ func (d busyDriver) Remove(ctx context.Context, id string) error {
 }
 
 func TestMountedRWLayerIsNotReleased(t *testing.T) {
-	busy := map[string]bool{}
-	b := open(t, t.TempDir(), through(func(d *copyDriver) graphdriver.Driver { return busyDriver{entryDriver{d}, busy} }))
+	busy, mounts := map[string]bool{}, []graphdriver.Mount{}
+	b := open(t, t.TempDir(), through(func(d *copyDriver) graphdriver.Driver { return busyDriver{entryDriver{d}, busy, &mounts} }))
 	base := b.add(archive(t, file{name: "1"}), "")
 	box := b.addRW("x", "box", base.ChainID())
 	for range 2 {
@@ -227,6 +239,11 @@ func TestMountedRWLayerIsNotReleased(t *testing.T) {
 		t.Error(err)
 	}
 	// Mounted by another process, as only the driver knows.
+	mounts = []graphdriver.Mount{{ID: base.CacheID()}, {ID: box.MountID(), Target: "/mnt"}}
+	if _, err := b.ReleaseRWLayer(t.Context(), box); !errors.Is(err, ErrMounted) || !strings.Contains(err.Error(), "/mnt") {
+		t.Error(err)
+	}
+	mounts = nil
 	busy[box.MountID()] = true
 	if _, err := b.ReleaseRWLayer(t.Context(), box); !errors.Is(err, ErrMounted) {
 		t.Error(err)
@@ -385,6 +402,37 @@ func TestContainersOfDockerStayAsTheyAreAndDamagedOnesAreReported(t *testing.T) 
 	}
 	if ok, _ := b.driver.Exists(t.Context(), "m1-init"); ok || b.Map()[base.ChainID()] == nil {
 		t.Error("too little was removed, or too much")
+	}
+}
+
+// tellingDriver wants to know the layers' parents.
+type tellingDriver struct {
+	entryDriver
+	parents map[string]string
+}
+
+func (d tellingDriver) SetParents(parents map[string]string) { maps.Copy(d.parents, parents) }
+
+func TestDriverIsToldTheParentsOfAllLayers(t *testing.T) {
+	root := t.TempDir()
+	b := open(t, root, nil)
+	lower := b.add(archive(t, file{name: "1"}), "")
+	upper := b.add(archive(t, file{name: "2"}), lower.ChainID())
+	box := b.addRW("x", "box", upper.ChainID())
+	dockerMount(t, b, "bare", map[string]string{fileMountID: "m1", fileParent: string(lower.ChainID())})
+	dockerMount(t, b, "scratch", map[string]string{fileMountID: "m2"})
+	want := map[string]string{
+		lower.CacheID(): "", upper.CacheID(): lower.CacheID(),
+		box.InitID(): upper.CacheID(), box.MountID(): box.InitID(), "m1": lower.CacheID(), "m2": "",
+	}
+	for _, readOnly := range []bool{true, false} {
+		got := map[string]string{}
+		open(t, root, func(o *Options) {
+			o.ReadOnly, o.Driver = readOnly, tellingDriver{entryDriver{b.driver}, got}
+		})
+		if !maps.Equal(got, want) {
+			t.Errorf("told %v, want %v", got, want)
+		}
 	}
 }
 

@@ -14,8 +14,9 @@ import (
 // returns them; as there, references have first been taken for everything
 // that is to stay. In a store opened to read, nothing is removed.
 //
-// Errors: ErrMounted while there is a Mount without an Unmount, or the driver
-// says that the layer is busy: the reference is then still held.
+// Errors: ErrMounted while there is a Mount without an Unmount, another
+// process has it mounted, or the driver says that it is busy: the reference
+// is then still held.
 // ErrNotRetained if l was released before, comes from RWLayers, or is another
 // store's.
 func (s *Store) ReleaseRWLayer(ctx context.Context, l RWLayer) ([]Removed, error) {
@@ -63,10 +64,31 @@ func (r *rwRef) release() (last bool, err error) {
 	return true, err
 }
 
+// unmounted refuses to go on with a layer that any process has mounted.
+func (s *Store) unmounted(ctx context.Context, m *mounted) error {
+	d, ok := s.opts.Driver.(graphdriver.Mounter)
+	if !ok {
+		return nil
+	}
+	mounts, err := d.Mounts(ctx)
+	if err != nil {
+		return fmt.Errorf("driver %s: list mounts: %w", s.opts.DriverName, err)
+	}
+	for _, at := range mounts {
+		if at.ID == m.mountID || at.ID == m.initID {
+			return fmt.Errorf("%w on %s; unmount it first", ErrMounted, at.Target)
+		}
+	}
+	return nil
+}
+
 // removeRW removes the layer of the last reference, then its parents as far
 // as nothing keeps them.
 func (s *Store) removeRW(ctx context.Context, r *rwRef) ([]Removed, error) {
 	m := r.m
+	if err := s.unmounted(ctx, m); err != nil {
+		return nil, err
+	}
 	// Should the process end after the layer is gone and before its parents
 	// are, Settle goes on.
 	doubted, err := s.intendAll(s.doomed(m.parent, 0, 1))

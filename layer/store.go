@@ -84,6 +84,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	for _, b := range s.broken {
 		opts.Log.Info("a layer cannot be used", zap.Error(b)) // Broken tells whoever asks
 	}
+	s.tellParents()
 	var ids []string
 	for _, f := range found {
 		if f.cacheID != "" {
@@ -94,6 +95,25 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// tellParents tells the driver which of its layers lies on which.
+func (s *Store) tellParents() {
+	d, ok := s.opts.Driver.(graphdriver.Genealogist)
+	if !ok {
+		return
+	}
+	parents := make(map[string]string, len(s.layers)+2*len(s.mounts))
+	for _, rec := range s.layers {
+		parents[rec.cacheID] = rec.parentCacheID()
+	}
+	for _, m := range s.mounts {
+		ids := append(m.ids(), m.parentCacheID())
+		for i, id := range ids[:len(ids)-1] {
+			parents[id] = ids[i+1]
+		}
+	}
+	d.SetParents(parents)
 }
 
 // seal tells the driver which layers are not to change any more.
