@@ -16,7 +16,7 @@ func (d *Driver) create(c *guest.Call) error {
 	if c.ID == links {
 		return c.Fail(abi.Invalid, c.ID, "the name is that of the directory of links")
 	}
-	if err := c.MakeDirAll(0, links, 0o701); err != nil {
+	if err := c.MakeDirAll(0, links, 0o700); err != nil {
 		return err
 	}
 	lower := ""
@@ -26,7 +26,7 @@ func (d *Driver) create(c *guest.Call) error {
 			return err
 		}
 	}
-	if err := c.MakeDir(0, c.ID, 0o701); err == abi.Exists {
+	if err := c.MakeDir(0, c.ID, 0o710); err == abi.Exists {
 		return c.Fail(abi.Exists, c.ID, "the layer exists")
 	} else if err != nil {
 		return err
@@ -50,7 +50,7 @@ func (d *Driver) fill(c *guest.Call, lower string) error {
 	if c.Parent == "" {
 		return nil
 	}
-	if err := c.MakeDir(0, c.ID+"/work", 0o701); err != nil {
+	if err := c.MakeDir(0, c.ID+"/work", 0o700); err != nil {
 		return err
 	}
 	if ok, err := exists(c, c.Parent+"/committed"); err != nil {

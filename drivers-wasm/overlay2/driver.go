@@ -63,7 +63,7 @@ func (d *Driver) Setup(c *guest.Call) error {
 	if d.fact("d_type") == "no" {
 		return c.Fail(abi.IncompatibleFS, d.fact("fs"), "the file system does not tell types of names (d_type), which overlay needs")
 	}
-	return c.MakeDirAll(0, links, 0o701)
+	return c.MakeDirAll(0, links, 0o700)
 }
 
 // Get implements guest.Driver. A layer with nothing beneath is a directory.
