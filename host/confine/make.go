@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"path"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -28,7 +29,32 @@ func (a *Applier) makeDir(h *parent, name string, e *layertar.Entry, mtime Time)
 		return oerr
 	}
 	defer unix.Close(fd)
+	if err != nil {
+		if err := a.undress(fd, e); err != nil {
+			return err
+		}
+	}
 	return a.dress(fd, e, mtime)
+}
+
+// undress removes the attributes of a directory that was there and that its
+// entry does not name. (OCI image-spec, layer: what an entry says of a
+// directory that exists replaces what it had.)
+func (a *Applier) undress(fd int, e *layertar.Entry) error {
+	names, err := xattrNames(procPath(fd))
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if !kept(name) || slices.ContainsFunc(e.Xattrs, func(x layertar.Xattr) bool { return x.Name == name }) {
+			continue
+		}
+		err := unix.Removexattr(procPath(fd), name)
+		if err := a.left(err, &a.done.LeftXattrs); err != nil && !errors.Is(err, unix.ENODATA) {
+			return err
+		}
+	}
+	return nil
 }
 
 // applyRoot gives the base itself what an entry "./" says.
@@ -134,7 +160,36 @@ func (a *Applier) hardlink(ctx context.Context, h *parent, name string, key uint
 	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EPERM) {
 		return refused(e.Link, "hard link to what does not exist or is a directory")
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return a.dressLinked(h, name, e, mtime)
+}
+
+// dressLinked gives the file what the entry of its further name says, which
+// then holds for all names, as in moby. An archive of a real tree says the
+// same in each. Attributes stay: such entries do not repeat them.
+func (a *Applier) dressLinked(h *parent, name string, e *layertar.Entry, mtime Time) error {
+	st, err := statAt(h.fd, name)
+	if err != nil {
+		return err
+	}
+	if st.UID != e.UID || st.GID != e.GID {
+		err := unix.Fchownat(h.fd, name, int(e.UID), int(e.GID), unix.AT_SYMLINK_NOFOLLOW)
+		if err := a.left(err, &a.done.LeftOwners); err != nil {
+			return err
+		}
+		st.Mode |= 0o7777 // chown takes set-id bits away
+	}
+	if st.Type() != unix.S_IFLNK && (st.Mode&0o7777 != e.Mode || len(e.Xattrs) > 0) {
+		if err := a.nodeAttributes(h, name, e); err != nil {
+			return err
+		}
+	}
+	if st.Mtim == mtime || st.Type() == unix.S_IFLNK {
+		return nil // a symlink keeps its own, in moby too
+	}
+	return setTimesAt(h.fd, name, mtime)
 }
 
 // node makes symlinks, devices and fifos.
