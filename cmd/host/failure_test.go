@@ -60,7 +60,7 @@ func TestDriverThatIsNoneIsRefused(t *testing.T) {
 	config := filepath.Join(t.TempDir(), "config.yaml")
 	c.args[1] = config
 	for text, want := range map[string]string{
-		"drivers: {mine: {}}":                       "drivers.mine has no path, and no driver of that name ships with this binary (it has vfs",
+		"drivers: {mine: {}}":                       "drivers.mine has no path, and no driver of that name ships with this binary (it has overlay2, vfs",
 		"drivers: {mine: }":                         "drivers.mine has no path",
 		"drivers: {mine: {isolation: thread}}":      "drivers.mine has no path",
 		"drivers: {volumes: {path: /x}}":            "reserved",
@@ -79,8 +79,8 @@ func TestDriverThatIsNoneIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.good("image", "ls")
-	c.bad(exitFailed, `driver "mine" is not known (known: vfs`, "--driver", "mine", "image", "ls")
-	c.bad(exitFailed, `driver "mine" is not known (known: vfs`, "--driver", "mine", "image", "load")
+	c.bad(exitFailed, `driver "mine" is not known (known: overlay2, vfs`, "--driver", "mine", "image", "ls")
+	c.bad(exitFailed, `driver "mine" is not known (known: overlay2, vfs`, "--driver", "mine", "image", "load")
 }
 
 func TestFlagWithAValueThatCannotBeIsExitTwo(t *testing.T) {

@@ -31,7 +31,7 @@ func TestImageFromLoadToRemoval(t *testing.T) {
 		t.Errorf("ls --format: %q", out)
 	}
 	c.good("image", "tag", "app:1", "example.com/other")
-	if out := c.good("image", "inspect", "-f", "{{.Id}} {{json .RepoTags}} {{.GraphDriver.Name}}", short); out != id+` ["app:1","example.com/other:latest"] vfs`+"\n" {
+	if out := c.good("image", "inspect", "-f", "{{.Id}} {{json .RepoTags}} {{.GraphDriver.Name}}", short); out != id+` ["app:1","example.com/other:latest"] `+c.driver()+"\n" {
 		t.Errorf("inspect: %q", out)
 	}
 	if out := c.good("image", "history", "--format", "{{.ID}} {{.CreatedBy}} {{.Size}}", "app:1"); out != short+" RUN hello 5B\n" {

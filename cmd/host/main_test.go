@@ -110,7 +110,7 @@ func (c *cli) archive(tag, text string) (path, id string) {
 func (c *cli) file(name string) string {
 	c.Helper()
 	found := ""
-	err := filepath.WalkDir(filepath.Join(c.root, "vfs"), func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(c.root, func(path string, d fs.DirEntry, err error) error {
 		if err == nil && d.Name() == name {
 			found = path
 		}
@@ -120,4 +120,14 @@ func (c *cli) file(name string) string {
 		c.Fatalf("no file %s (%v)", name, err)
 	}
 	return found
+}
+
+// driver is the one that the root was written with.
+func (c *cli) driver() string {
+	c.Helper()
+	names, err := os.ReadDir(filepath.Join(c.root, "image"))
+	if err != nil || len(names) != 1 {
+		c.Fatalf("%v %v", names, err)
+	}
+	return names[0].Name()
 }

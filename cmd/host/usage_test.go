@@ -64,7 +64,7 @@ func TestDriversAreListedAndInspected(t *testing.T) {
 		t.Errorf("driver inspect: %q", out)
 	}
 	c.bad(exitFailed, `driver "nothing" is not embedded`, "driver", "inspect", "nothing")
-	c.bad(exitFailed, `driver "nothing" is not known (known: vfs`, "--driver", "nothing", "image", "load", "-i", "/dev/null")
+	c.bad(exitFailed, `driver "nothing" is not known (known: overlay2, vfs`, "--driver", "nothing", "image", "load", "-i", "/dev/null")
 }
 
 func TestDriverThatDoesNotShipRunsOnlyWhereThatIsAccepted(t *testing.T) {

@@ -165,7 +165,7 @@ func (c *Call) maySeal(home string, what change) error {
 	if id, sealed := c.env.Seals.Within(home, removing); sealed {
 		return fmt.Errorf("%q belongs to layer %s, which is committed: %w", home, id, graphdriver.ErrDenied)
 	}
-	if what == detach && c.env.Seals.holds(home) {
+	if what == detach && c.env.Seals.holds(home, removing) {
 		return fmt.Errorf("%q holds committed layers: %w", home, graphdriver.ErrDenied)
 	}
 	return nil

@@ -157,11 +157,20 @@ func (s *Seals) within(p, except string) (id string, sealed bool) {
 }
 
 // holds reports whether a sealed base lies beneath p, so that moving or
-// removing p would take the layer along.
-func (s *Seals) holds(p string) bool {
+// removing p would take the layer along, other than one that only except, the
+// layer being removed, has a part in.
+func (s *Seals) holds(p, except string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.above[p] > 0
+	if except == "" || s.above[p] == 0 {
+		return s.above[p] > 0
+	}
+	for base, owners := range s.owners {
+		if base != p && inside(base, p) && slices.ContainsFunc(owners, func(id string) bool { return id != except }) {
+			return true
+		}
+	}
+	return false
 }
 
 // Version changes with each new seal.

@@ -21,6 +21,20 @@ func (s *Seals) set(t testing.TB, base, id string) {
 	must(t, s.Add(context.Background(), base, id))
 }
 
+// A layer whose base is not its whole directory goes with all of it, and takes
+// no other along.
+func TestARemovalMayTakeWhatHoldsItsOwnBase(t *testing.T) {
+	s := NewSeals()
+	s.add("a/diff", "a")
+	if s.holds("a", "a") || !s.holds("a", "") || !s.holds("a", "b") || !s.holds(".", "b") {
+		t.Error("a's own base stands in the way of its removal, or in nobody's")
+	}
+	s.add("a/inside/diff", "b")
+	if !s.holds("a", "a") || s.holds("a/diff", "a") {
+		t.Error("a layer within would be taken along")
+	}
+}
+
 func TestASealCoversItsBaseAndAllBeneath(t *testing.T) {
 	s := NewSeals()
 	s.set(t, "l/a/diff", "a")
@@ -34,7 +48,7 @@ func TestASealCoversItsBaseAndAllBeneath(t *testing.T) {
 		}
 	}
 	for p, want := range map[string]bool{".": true, "l": true, "l/a": true, "l/a/diff": false, "l/ab": false, "l/abc": false} {
-		if s.holds(p) != want {
+		if s.holds(p, "") != want {
 			t.Errorf("%s holds: %v", p, !want)
 		}
 	}
@@ -45,7 +59,7 @@ func TestASealCoversItsBaseAndAllBeneath(t *testing.T) {
 		t.Error("open to another's removal")
 	}
 	s.Remove("a")
-	if _, sealed := s.Within("l/a/diff", ""); sealed || s.holds("l/a") || !s.holds("l") || s.Sealed("a") || !s.Sealed("ab") {
+	if _, sealed := s.Within("l/a/diff", ""); sealed || s.holds("l/a", "") || !s.holds("l", "") || s.Sealed("a") || !s.Sealed("ab") {
 		t.Error("after its removal")
 	}
 }
@@ -59,11 +73,11 @@ func TestABaseIsSealedUntilItsLastOwnerIsGone(t *testing.T) {
 		t.Error("a's removal may write to b")
 	}
 	s.Remove("a")
-	if id, sealed := s.Within("x", "a"); !sealed || id != "b" || !s.holds(".") {
+	if id, sealed := s.Within("x", "a"); !sealed || id != "b" || !s.holds(".", "") {
 		t.Error(id, sealed)
 	}
 	s.Remove("b")
-	if _, sealed := s.Within("x", ""); sealed || s.holds(".") {
+	if _, sealed := s.Within("x", ""); sealed || s.holds(".", "") {
 		t.Error("sealed for nobody")
 	}
 }
@@ -104,7 +118,7 @@ func FuzzSeals(f *testing.F) {
 			if _, got := s.Within(p, ""); got != within {
 				t.Errorf("within %q of %q: %v", p, list, got)
 			}
-			if got := s.holds(p); got != holds {
+			if got := s.holds(p, ""); got != holds {
 				t.Errorf("%q holds of %q: %v", p, list, got)
 			}
 			for _, b := range list {
