@@ -41,6 +41,7 @@ var mayImport = map[string][]string{
 	"drivers-wasm/overlay2/module": {"abi/guest", "drivers-wasm/overlay2"},
 	"drivers-wasm/vfs":             {"abi", "abi/guest", "drivers-wasm/compare"},
 	"drivers-wasm/vfs/module":      {"abi/guest", "drivers-wasm/vfs"},
+	"layer/treecheck":              {"graphdriver", "graphdriver/layertar"},
 	"layer":                        {"graphdriver", "graphdriver/layertar", "layer/..."},
 	"layer/...":                    {"layer", "layer/..."},
 	"image":                        {"graphdriver", "graphdriver/layertar", "layer", "layer/...", "image/..."},

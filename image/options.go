@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/bulkhead/bulkhead/graphdriver"
 	"github.com/bulkhead/bulkhead/layer"
 )
 
@@ -22,7 +23,10 @@ type Layers interface {
 	Settle(ctx context.Context) error
 	// Doubt goes before a Release that may remove layers.
 	Doubt(l layer.Layer) (end func() error, err error)
-	Verify(ctx context.Context, id layer.ChainID) error
+	// MountedAt lists where layers are mounted that go with the last
+	// reference to l.
+	MountedAt(ctx context.Context, l layer.Layer) ([]graphdriver.Mount, error)
+	Verifier() *layer.Verifier
 }
 
 // Options say which store to open and how.

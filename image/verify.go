@@ -29,10 +29,11 @@ func (s *Store) Verify(ctx context.Context, id ID, done map[string]error) error 
 		return &CorruptError{ID: id, Cause: err}
 	}
 	var errs []error
+	verifier := s.opts.Layers.Verifier()
 	for i, chain := range config.Chain() {
 		err, known := done[chain.String()]
 		if !known {
-			err = s.opts.Layers.Verify(ctx, chain)
+			err = verifier.Verify(ctx, chain)
 			if done != nil {
 				done[chain.String()] = err
 			}

@@ -10,24 +10,10 @@ import (
 	"github.com/bulkhead/bulkhead/graphdriver"
 )
 
-// Verify reads the whole of one layer, not of those beneath it, and compares
-// it with what was registered. It reports every file that is not as it was
-// (*FileError) and the digest, joined; all wrap ErrCorrupt. Other errors mean
-// that the layer could not be read.
-func (s *Store) Verify(ctx context.Context, id ChainID) error {
-	s.mu.Lock()
-	rec, err := s.find(id)
-	if err == nil {
-		s.keep(rec)
-	}
-	s.mu.Unlock()
-	if err != nil {
-		return err
-	}
-	defer s.let(ctx, rec)
-	return s.verify(ctx, rec)
-}
+// Verify verifies one layer; see Verifier.
+func (s *Store) Verify(ctx context.Context, id ChainID) error { return s.Verifier().Verify(ctx, id) }
 
+// verify compares a layer's content with its digest.
 func (s *Store) verify(ctx context.Context, rec *record) error {
 	if _, err := s.driver(); err != nil {
 		return err

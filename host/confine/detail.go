@@ -1,0 +1,173 @@
+package confine
+
+import (
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/bulkhead/bulkhead/graphdriver/layertar"
+)
+
+// Detail is a name with all that an archive could say of it.
+type Detail struct {
+	Name   string
+	Stat   Stat
+	Link   string
+	Xattrs []layertar.Xattr
+	Opaque bool // it hides what lies beneath, in either of overlay's forms
+}
+
+// Kind is what an archive would call it; 0 for what none can hold.
+func (d *Detail) Kind() layertar.Kind {
+	switch d.Stat.Type() {
+	case unix.S_IFREG:
+		return layertar.File
+	case unix.S_IFDIR:
+		return layertar.Dir
+	case unix.S_IFLNK:
+		return layertar.Symlink
+	case unix.S_IFBLK:
+		return layertar.Block
+	case unix.S_IFIFO:
+		return layertar.Fifo
+	case unix.S_IFCHR:
+		if isWhiteout(&d.Stat) {
+			return layertar.Whiteout
+		}
+		return layertar.Char
+	}
+	return 0
+}
+
+// Major is the first part of a device's number, 0 if it is none.
+func (d *Detail) Major() uint32 {
+	if !d.device() {
+		return 0
+	}
+	return unix.Major(d.Stat.Rdev)
+}
+
+// Minor is the other part.
+func (d *Detail) Minor() uint32 {
+	if !d.device() {
+		return 0
+	}
+	return unix.Minor(d.Stat.Rdev)
+}
+
+func (d *Detail) device() bool {
+	return d.Stat.Type() == unix.S_IFCHR || d.Stat.Type() == unix.S_IFBLK
+}
+
+// Details reads one directory, sorted by the bytes of its names; without full
+// neither symlinks nor attributes are read.
+func (l *Lister) Details(d *Dir, p string, full bool) ([]Detail, error) {
+	fd, err := d.open(p, unix.O_RDONLY|unix.O_DIRECTORY, 0, NoLinks)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(fd)
+	raw, err := readNames(fd)
+	if err != nil {
+		return nil, &PathError{Op: "read directory", Path: p, Err: err}
+	}
+	out := make([]Detail, 0, len(raw))
+	for _, n := range raw {
+		st, err := statAt(fd, n.name)
+		if err == unix.ENOENT {
+			continue // gone meanwhile
+		}
+		det := Detail{Name: n.name, Stat: st}
+		if err == nil && full {
+			err = det.fill(fd)
+		}
+		if err != nil {
+			return nil, &PathError{Op: "read", Path: join(clean(p), n.name), Err: err}
+		}
+		out = append(out, det)
+	}
+	return out, nil
+}
+
+// Self is the directory itself, without a name.
+func (l *Lister) Self(d *Dir) (Detail, error) {
+	st, err := statFd(d.fd)
+	if err != nil {
+		return Detail{}, err
+	}
+	det := Detail{Stat: st}
+	return det, det.attrs(procPath(d.fd))
+}
+
+func (d *Detail) fill(dirfd int) error {
+	has, err := hasXattrs(dirfd, d.Name)
+	if err != nil || !has && d.Stat.Type() != unix.S_IFLNK {
+		return err
+	}
+	fd, err := unix.Openat(dirfd, d.Name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	if d.Stat.Type() == unix.S_IFLNK {
+		if d.Link, err = readlinkFd(fd); err != nil {
+			return err
+		}
+	}
+	if !has {
+		return nil
+	}
+	return d.attrs(procPath(fd))
+}
+
+func (d *Detail) attrs(p string) (err error) {
+	if d.Xattrs, err = xattrsOf(p); err != nil || d.Stat.Type() != unix.S_IFDIR {
+		return err
+	}
+	names, err := xattrNames(p)
+	if err != nil {
+		return err
+	}
+	for _, user := range []bool{false, true} {
+		if attr := opaqueAttr(user); slices.Contains(names, attr) {
+			v, err := xattrValue(p, attr)
+			if err != nil {
+				return err
+			}
+			d.Opaque = d.Opaque || string(v) == "y"
+		}
+	}
+	return nil
+}
+
+// fsUUID is the answer of FS_IOC_GETFSUUID (Linux 6.9).
+type fsUUID struct {
+	len  uint8
+	uuid [16]byte
+}
+
+const ioctlGetUUID = 0x80111500
+
+// FileSystem identifies the file system that the directory lies on: by its
+// UUID, or where it tells none by what statfs says; "" if neither says
+// anything.
+func (d *Dir) FileSystem() string {
+	fd, err := d.open(".", unix.O_RDONLY|unix.O_DIRECTORY, 0, NoLinks)
+	if err != nil {
+		return ""
+	}
+	defer unix.Close(fd)
+	var u fsUUID
+	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), ioctlGetUUID, uintptr(unsafe.Pointer(&u)))
+	if n := int(u.len); errno == 0 && n > 0 && n <= len(u.uuid) {
+		return "uuid:" + hex.EncodeToString(u.uuid[:n])
+	}
+	var st unix.Statfs_t
+	if unix.Fstatfs(fd, &st) != nil || st.Fsid.Val == [2]int32{} {
+		return ""
+	}
+	return fmt.Sprintf("fsid:%x:%08x%08x", st.Type, uint32(st.Fsid.Val[0]), uint32(st.Fsid.Val[1]))
+}
