@@ -1,45 +1,137 @@
 package image
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+
+	"github.com/bulkhead/bulkhead/graphdriver"
+	"github.com/bulkhead/bulkhead/image/internal/durable"
 )
 
 // maxContainerConfig bounds what is read of one container's file, in bytes.
 const maxContainerConfig = 8 << 20
 
-// container is one that a Docker has made of an image.
+// container is one that was made of an image: by a Docker beneath the same
+// root, or as a layer by hand (SetContainerImage).
 type container struct {
 	id      string
-	running bool // as the file has it, which a dockerd that was killed leaves so
+	running bool // as Docker's file has it, which a dockerd that was killed leaves so
 }
 
-// containers maps images to the containers that a Docker beneath the same
-// root has made of them, sorted by ID. What cannot be read names no image.
-// (moby container/container.go: containers/<id>/config.v2.json.)
+// short is the ID as Docker shortens it, and a name that somebody chose whole.
+func (c container) short() string {
+	if len(c.id) == 64 {
+		return c.id[:12]
+	}
+	return c.id
+}
+
+// containerFile is what is read of a container's file, Docker's or ours.
+type containerFile struct {
+	Image string
+	State struct{ Running bool }
+}
+
+// containers maps images to the containers that were made of them, sorted by
+// ID, Docker's first. What cannot be read names no image.
 func (s *Store) containers() map[ID][]container {
 	users := map[ID][]container{}
-	dir := filepath.Join(s.opts.Root, "containers")
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return users // a root that no Docker uses
-	}
-	for _, e := range entries {
-		data, err := readRegular(filepath.Join(dir, e.Name(), "config.v2.json"), maxContainerConfig)
+	add := func(name, path string) {
+		c, err := readContainer(path)
 		if err != nil {
-			continue
-		}
-		var c struct {
-			Image string
-			State struct{ Running bool }
-		}
-		if json.Unmarshal(data, &c) != nil {
-			continue
+			return
 		}
 		if id, err := ParseID(c.Image); err == nil {
-			users[id] = append(users[id], container{id: e.Name(), running: c.State.Running})
+			users[id] = append(users[id], container{id: name, running: c.State.Running})
+		}
+	}
+	dockers, _ := os.ReadDir(filepath.Join(s.opts.Root, "containers")) // none where no Docker is
+	for _, e := range dockers {
+		add(e.Name(), s.dockersContainer(e.Name()))
+	}
+	ours, _ := os.ReadDir(s.containerDir())
+	for _, e := range ours {
+		if name, ok := strings.CutSuffix(e.Name(), ".json"); ok {
+			add(name, s.ourContainer(name))
 		}
 	}
 	return users
+}
+
+// dockersContainer is where Docker describes one.
+// (moby container/container.go: containers/<id>/config.v2.json.)
+func (s *Store) dockersContainer(name string) string {
+	return filepath.Join(s.opts.Root, "containers", name, "config.v2.json")
+}
+
+func (s *Store) containerDir() string {
+	return filepath.Join(s.opts.Root, "bulkhead", s.opts.DriverName, "containers")
+}
+
+func (s *Store) ourContainer(name string) string {
+	return filepath.Join(s.containerDir(), name+".json")
+}
+
+func readContainer(path string) (c containerFile, err error) {
+	data, err := readRegular(path, maxContainerConfig)
+	if err == nil {
+		err = json.Unmarshal(data, &c)
+	}
+	return c, err
+}
+
+// ContainerImage is the image that a container was made of, "" where that is
+// not known: Docker's containers, and layers that were made by hand.
+func (s *Store) ContainerImage(name string) (ID, error) {
+	if err := graphdriver.ValidateID(name); err != nil {
+		return "", err
+	}
+	for _, path := range []string{s.ourContainer(name), s.dockersContainer(name)} {
+		c, err := readContainer(path)
+		if errors.Is(err, fs.ErrNotExist) || err == nil && c.Image == "" {
+			continue
+		}
+		if err != nil {
+			return "", fmt.Errorf("what is noted of container %s: %s: %w", name, path, err)
+		}
+		return ParseID(c.Image)
+	}
+	return "", nil
+}
+
+// SetContainerImage notes, durably, of which image a container was made; such
+// an image is in use (Remove). With "" what was noted is forgotten.
+func (s *Store) SetContainerImage(ctx context.Context, name string, id ID) error {
+	if s.opts.ReadOnly {
+		return ErrReadOnly
+	}
+	if err := graphdriver.ValidateID(name); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if id == "" {
+		return durable.RemoveAll(s.ourContainer(name))
+	}
+	if _, err := s.Get(id); err != nil {
+		return err
+	}
+	data, err := json.Marshal(containerFile{Image: id.String()})
+	if err != nil {
+		return err
+	}
+	if err := durable.MkdirAll(s.containerDir(), 0o700); err != nil {
+		return err
+	}
+	if err := durable.Sweep(s.containerDir()); err != nil {
+		return err
+	}
+	return durable.WriteFile(s.ourContainer(name), append(data, '\n'), 0o600)
 }

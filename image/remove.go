@@ -1,6 +1,7 @@
 package image
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -91,7 +92,7 @@ type removal struct {
 
 func (r *removal) byID(ctx context.Context, id ID, opts RemoveOptions) error {
 	names := r.store.References(id)
-	if err := r.refuse(id, opts.Force, !single(names)); err != nil {
+	if err := r.refuse(ctx, id, opts.Force, !single(names)); err != nil {
 		return err
 	}
 	return r.remove(ctx, id, opts)
@@ -103,7 +104,7 @@ func (r *removal) byName(ctx context.Context, id ID, name string, opts RemoveOpt
 	if err := r.untagByName(ctx, id, name, opts.Force); err != nil {
 		return err
 	}
-	if len(r.store.References(id)) > 0 || r.refuse(id, opts.Force, true) != nil {
+	if len(r.store.References(id)) > 0 || r.refuse(ctx, id, opts.Force, true) != nil {
 		return nil
 	}
 	return r.remove(ctx, id, opts)
@@ -111,13 +112,16 @@ func (r *removal) byName(ctx context.Context, id ID, name string, opts RemoveOpt
 
 // refuse tells why an image may not be removed. That it has names is a
 // reason only if named is asked for.
-func (r *removal) refuse(id ID, force, named bool) error {
+func (r *removal) refuse(ctx context.Context, id ID, force, named bool) error {
 	if n := len(r.store.Children(id)); n > 0 {
 		return unable(id, false, "image has dependent child images")
 	}
 	users := r.users[id]
 	if i := slices.IndexFunc(users, func(c container) bool { return c.running }); i >= 0 {
-		return unable(id, false, fmt.Sprintf("image is being used by running container %.12s", users[i].id))
+		return unable(id, false, fmt.Sprintf("image is being used by running container %s", users[i].short()))
+	}
+	if why, err := r.mounted(ctx, id); why != "" || err != nil {
+		return cmp.Or(err, unable(id, false, "image is "+why))
 	}
 	switch {
 	case force:
@@ -125,9 +129,24 @@ func (r *removal) refuse(id ID, force, named bool) error {
 	case named && len(r.store.References(id)) > 0:
 		return unable(id, true, "image is referenced in multiple repositories")
 	case len(users) > 0:
-		return unable(id, true, fmt.Sprintf("image is being used by stopped container %.12s", users[0].id))
+		return unable(id, true, fmt.Sprintf("image is being used by stopped container %s", users[0].short()))
 	}
 	return nil
+}
+
+// mounted tells where layers are mounted that would go with the image.
+func (r *removal) mounted(ctx context.Context, id ID) (why string, err error) {
+	r.store.mu.RLock()
+	e := r.store.images[id]
+	r.store.mu.RUnlock()
+	if e == nil || e.retained == nil {
+		return "", nil
+	}
+	at, err := r.store.opts.Layers.MountedAt(ctx, e.retained)
+	if err != nil || len(at) == 0 {
+		return "", err
+	}
+	return fmt.Sprintf("mounted on %s; unmount it first", at[0].Target), nil
 }
 
 // unable is a conflict in Docker's words.
@@ -157,8 +176,13 @@ func (r *removal) untag(ctx context.Context, names ...reference.Named) error {
 func (r *removal) untagByName(ctx context.Context, id ID, name string, force bool) error {
 	names := r.store.References(id)
 	if users := r.users[id]; single(names) && len(users) > 0 && !force {
-		return fmt.Errorf("%w: unable to remove repository reference %q (must force) - container %.12s is using its referenced image %s",
-			ErrConflict, name, users[0].id, id.Short())
+		return fmt.Errorf("%w: unable to remove repository reference %q (must force) - container %s is using its referenced image %s",
+			ErrConflict, name, users[0].short(), id.Short())
+	}
+	if single(names) {
+		if why, err := r.mounted(ctx, id); why != "" || err != nil {
+			return cmp.Or(err, fmt.Errorf("%w: unable to remove repository reference %q (cannot be forced) - its image %s is %s", ErrConflict, name, id.Short(), why))
+		}
 	}
 	named, err := refs.Parse(name)
 	if err != nil {
@@ -200,7 +224,7 @@ func (r *removal) remove(ctx context.Context, id ID, opts RemoveOptions) error {
 	for r.parent != "" {
 		id := r.parent
 		_, err := r.store.Get(id)
-		if errors.Is(err, ErrNotFound) || r.refuse(id, false, true) != nil {
+		if errors.Is(err, ErrNotFound) || r.refuse(ctx, id, false, true) != nil {
 			return nil
 		}
 		if err := r.removeOne(ctx, id); err != nil {

@@ -227,9 +227,13 @@ func (d *drivers) grants(name string) []string {
 	return driverswasm.Grants(name)
 }
 
-// mounts are those of this root.
+// mounts are those of this root, by whatever path it is named.
 func (d *drivers) mounts() *mount.Records {
-	sum := sha256.Sum256([]byte(d.cfg.Root))
+	root := d.cfg.Root
+	if real, err := filepath.EvalSymlinks(root); err == nil {
+		root = real
+	}
+	sum := sha256.Sum256([]byte(root))
 	dir := filepath.Join(d.cfg.RunDir, hex.EncodeToString(sum[:6]))
 	return mount.NewRecords(filepath.Join(dir, "mounts"), filepath.Join(dir, "trees"))
 }

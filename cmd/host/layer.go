@@ -16,19 +16,22 @@ import (
 )
 
 func (a *app) layerCommand() *cobra.Command {
-	return group(&cobra.Command{Use: "layer", Short: "Layers: list, inspect, export, verify"},
-		a.layerList(), a.layerInspect(), a.layerDiff(), a.layerVerify())
+	return group(&cobra.Command{Use: "layer", Short: "Layers: list, inspect, export, verify; make, commit and remove containers' layers"},
+		a.layerList(), a.layerInspect(), a.layerDiff(), a.layerVerify(), a.layerCreate(), a.layerChanges(), a.layerCommit(), a.layerRemove())
 }
 
 func (a *app) layerList() *cobra.Command {
-	var full, quiet bool
+	var full, quiet, containers bool
 	var format string
 	cmd := &cobra.Command{
 		Use:     "ls",
 		Aliases: []string{"list"},
-		Short:   "List layers, parents before children",
+		Short:   "List layers, parents before children, or containers' layers with --rw",
 		Args:    args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if containers {
+				return a.listContainers(cmd.Context(), format, full, quiet)
+			}
 			return a.with(cmd.Context(), list, func(o *opened) error {
 				var rows []render.Row
 				for _, l := range sortedLayers(o.Layers) {
@@ -45,7 +48,8 @@ func (a *app) layerList() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&full, "no-trunc", false, "do not shorten IDs")
-	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "show only chain IDs")
+	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "show only chain IDs, or names with --rw")
+	cmd.Flags().BoolVar(&containers, "rw", false, "list containers' layers, which can be written to")
 	formatFlag(cmd, &format)
 	return cmd
 }

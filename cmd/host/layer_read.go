@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -13,8 +14,8 @@ import (
 func (a *app) layerDiff() *cobra.Command {
 	var from string
 	cmd := &cobra.Command{
-		Use:   "diff LAYER",
-		Short: "Write a layer's tar to standard output, verified, or its difference to an ancestor",
+		Use:   "diff LAYER|NAME",
+		Short: "Write a layer's tar to standard output, verified, or its difference to an ancestor, or what a container's layer changes",
 		Args:  args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, ids []string) error {
 			ctx := cmd.Context()
@@ -36,6 +37,12 @@ func (a *app) layerDiff() *cobra.Command {
 }
 
 func layerStream(ctx context.Context, layers *layer.Store, id, from string) (io.ReadCloser, error) {
+	if rw := findContainer(layers, id); rw != nil {
+		if from != "" {
+			return nil, fmt.Errorf("%s is a container's layer, which is compared with its parent only: leave out --from", id)
+		}
+		return rw.TarStream(ctx)
+	}
 	chain, err := findLayer(layers, id)
 	if err != nil {
 		return nil, err
