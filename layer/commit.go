@@ -43,7 +43,9 @@ func (ses *Session) Commit(ctx context.Context) error {
 			return fmt.Errorf("commit layers: %w", err)
 		}
 	}
+	stamps := s.stampBeside(ctx, ses.pending)
 	ids, err := ses.publishAll(ctx)
+	stamps(ids)
 	s.mu.Lock()
 	over()
 	s.mu.Unlock()

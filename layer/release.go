@@ -148,6 +148,7 @@ func (s *Store) destroy(ctx context.Context, rec *record) (begun bool, err error
 		return true, fmt.Errorf("driver %s: %w (the removal is finished when the store is next opened for writing)", s.opts.DriverName, err)
 	}
 	s.opts.Step(stepRemoveTree)
+	s.dropStamp(rec.cacheID)
 	if err := s.removeDir(away); err != nil {
 		return true, err
 	}

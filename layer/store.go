@@ -91,6 +91,9 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 			ids = append(ids, f.cacheID)
 		}
 	}
+	if writable {
+		s.dropStamps(ids)
+	}
 	if err := s.seal(ctx, ids); err != nil {
 		return nil, err
 	}
