@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/bulkhead/bulkhead/cmd/host/render"
 	"github.com/bulkhead/bulkhead/graphdriver"
+	"github.com/bulkhead/bulkhead/layer"
 )
 
 func (a *app) mountCommand() *cobra.Command {
@@ -32,10 +34,14 @@ and read-only layers, in this order. Without arguments list what is mounted.`,
 			if len(args) == 2 {
 				opts.dir = args[1]
 			}
+			if !slices.Contains([]string{verifyQuick, verifyFull, verifyNone}, opts.verify) {
+				return usage(cmd, fmt.Errorf("--verify=%s: use %s, %s or %s", opts.verify, verifyQuick, verifyFull, verifyNone))
+			}
 			return a.mount(cmd.Context(), args[0], opts)
 		},
 	}
 	cmd.Flags().StringVar(&opts.label, "label", "", "SELinux label of the mount")
+	cmd.Flags().StringVar(&opts.verify, "verify", verifyQuick, "prove the files before they are mounted: quick (by what they were like when they were last read in full, and in full where that is not known), full, or none")
 	cmd.Flags().BoolVar(&opts.readOnly, "read-only", false, "mount a container's layer to be read only")
 	formatFlag(cmd, &format)
 	return cmd
@@ -46,7 +52,15 @@ type mountOptions struct {
 	dir      string // "" makes one
 	label    string
 	readOnly bool
+	verify   string
 }
+
+// How much is proven before a mount.
+const (
+	verifyQuick = "quick"
+	verifyFull  = "full"
+	verifyNone  = "none"
+)
 
 // mount mounts what has that name and prints where. The lock of the one
 // writer is only taken for what can be written to, and no lock outlasts the
@@ -83,11 +97,35 @@ func mountLayer(ctx context.Context, o *opened, t thing, opts mountOptions) (gra
 	if !ok {
 		return graphdriver.Mount{}, fmt.Errorf("mount %s: driver %s mounts nothing", t.what, o.driverName)
 	}
+	if err := prove(ctx, o, t, opts.verify); err != nil {
+		return graphdriver.Mount{}, fmt.Errorf("mount %s %s: %w", t.kind, t.what, err)
+	}
 	m, err := driver.MountAt(ctx, t.id, opts.label, opts.dir)
 	if err != nil {
 		return m, fmt.Errorf("mount %s %s: %w", t.kind, t.what, err)
 	}
 	return m, nil
+}
+
+// prove checks the read-only layers that a mount will show.
+func prove(ctx context.Context, o *opened, t thing, how string) error {
+	if how == verifyNone {
+		return nil
+	}
+	if t.kind == "container" {
+		for _, rw := range o.Layers.RWLayers() {
+			if below := rw.Parent(); rw.Name() == t.what && below != nil {
+				return o.Layers.Prove(ctx, below.ChainID(), how == verifyFull)
+			}
+		}
+		return nil // nothing lies beneath
+	}
+	for chain, l := range o.Layers.Map() {
+		if l.CacheID() == t.id {
+			return o.Layers.Prove(ctx, chain, how == verifyFull)
+		}
+	}
+	return fmt.Errorf("layer %s: %w", t.id, layer.ErrNotFound)
 }
 
 // listMounts lists the mounts of all drivers of the root.
