@@ -15,25 +15,31 @@ import (
 
 // applying measures ApplyDiff: an archive on disk becomes a tree.
 func applying(d *drivers, in *input) measurement {
-	through := func(compile host.Compile) func(context.Context, string, *meter) error {
+	through := func(f form) func(context.Context, string, *meter) error {
 		return func(ctx context.Context, root string, m *meter) error {
-			return d.with(ctx, root, compile, func(drv *host.Completed) error {
+			return d.with(ctx, root, f, func(drv *host.Completed) error {
 				if err := drv.Create(ctx, "layer", "", graphdriver.CreateOptions{}); err != nil {
 					return err
 				}
-				return m.time(func() error { return applyTo(ctx, drv, "layer", in.path) })
+				if err := m.time(func() error { return applyTo(ctx, drv, "layer", in.path) }); err != nil {
+					return err
+				}
+				return in.unpacked(layerTree(root, "layer"))
 			})
 		}
 	}
 	return measurement{
-		name: "apply-" + in.name, about: "ApplyDiff of " + in.String(),
+		name: "apply-" + in.name, about: "ApplyDiff of " + in.String(), needs: []source{in},
 		variants: []variant{
 			{name: nativeName, run: through(d.native())},
 			{name: wasmName, run: through(d.wasm())},
 			{name: cName, skip: d.noC, run: through(d.inC())},
 			{name: mobyName, run: func(_ context.Context, root string, m *meter) error { return mobyApply(root, in, m) }},
 			{name: tarName, run: func(ctx context.Context, root string, m *meter) error {
-				return m.time(func() error { return untar(ctx, root, in.path) })
+				if err := m.time(func() error { return untar(ctx, root, in.path) }); err != nil {
+					return err
+				}
+				return in.unpacked(filepath.Join(root, "layer"))
 			}},
 		},
 		goals: []goal{
@@ -63,24 +69,40 @@ func mobyApply(root string, in *input, m *meter) error {
 		return err
 	}
 	defer f.Close()
-	return m.time(func() error {
+	err = m.time(func() error {
 		_, err := archive.UnpackLayer(dest, bufio.NewReaderSize(f, 256<<10), &archive.TarOptions{NoLchown: os.Geteuid() != 0})
 		return err
 	})
+	if err != nil {
+		return err
+	}
+	return in.unpacked(dest)
 }
 
-func untar(ctx context.Context, root, path string) error {
+// unpacked checks that a directory holds what the archive does.
+func (in *input) unpacked(dir string) error {
+	got, err := treeAt(dir)
+	if err != nil {
+		return err
+	}
+	return expect("bytes in "+dir, got.Bytes, in.Bytes)
+}
+
+// untar unpacks archives one after the other into one directory.
+func untar(ctx context.Context, root string, paths ...string) error {
 	dest := filepath.Join(root, "layer")
 	if err := os.Mkdir(dest, 0o755); err != nil {
 		return err
 	}
-	args := []string{"-x", "-f", path, "-C", dest, "--numeric-owner"}
-	if os.Geteuid() != 0 {
-		args = append(args, "--exclude=dev/*")
-	}
-	out, err := exec.CommandContext(ctx, "tar", args...).CombinedOutput()
-	if err != nil {
-		return &toolError{"tar", out, err}
+	for _, path := range paths {
+		args := []string{"-x", "-f", path, "-C", dest, "--numeric-owner"}
+		if os.Geteuid() != 0 {
+			args = append(args, "--exclude=dev/*")
+		}
+		out, err := exec.CommandContext(ctx, "tar", args...).CombinedOutput()
+		if err != nil {
+			return &toolError{"tar", out, err}
+		}
 	}
 	return nil
 }

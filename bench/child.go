@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"runtime/pprof"
+	"syscall"
+	"time"
 )
 
 // job is one run of one variant. Each is done by a process of its own: what an
@@ -38,6 +40,9 @@ func start(ctx context.Context, j job) (c cost, err error) {
 	cmd := exec.CommandContext(ctx, self)
 	cmd.Env = append(os.Environ(), jobEnv+"="+string(b))
 	cmd.Stdout, cmd.Stderr = &out, &said
+	// It may have something mounted, or a daemon that works for it.
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = time.Minute
 	if err := cmd.Run(); err != nil {
 		return c, fmt.Errorf("%w: %s", err, bytes.TrimSpace(said.Bytes()))
 	}
@@ -59,7 +64,13 @@ func serve(ctx context.Context, text string) (err error) {
 	if j.Profile != "" {
 		m.profile = func(f func() error) error { return profiled(j.Profile, f) }
 	}
-	for _, ms := range measurements(d, inputs(j.Temp), j.Options.Bin) {
+	sources := newSources(j.Temp)
+	for _, s := range sources.all() {
+		if err := s.load(); err != nil {
+			return err
+		}
+	}
+	for _, ms := range measurements(d, sources, j.Options.Bin) {
 		for _, v := range ms.variants {
 			if ms.name == j.Measurement && v.name == j.Variant {
 				if err := v.run(ctx, j.Root, m); err != nil {

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"archive/tar"
 	"context"
+	"errors"
 	"fmt"
 	"io"
-	"os"
+	"path"
 	"path/filepath"
+	"strings"
 
 	archive "github.com/moby/go-archive"
 	"github.com/moby/sys/user"
@@ -14,8 +17,7 @@ import (
 	"github.com/bulkhead/bulkhead/host"
 )
 
-// twoLayers makes a layer and a child of it in which every hundredth file has
-// changed, a few are new and a few are gone.
+// twoLayers makes a layer and a child of it that was altered.
 func twoLayers(d *drivers, in *input) func(ctx context.Context, root string) error {
 	return func(ctx context.Context, root string) error {
 		return d.with(ctx, root, d.native(), func(drv *host.Completed) error {
@@ -28,103 +30,91 @@ func twoLayers(d *drivers, in *input) func(ctx context.Context, root string) err
 			if err := drv.Create(ctx, "child", "base", graphdriver.CreateOptions{}); err != nil {
 				return err
 			}
-			return alter(tree(root, "child"))
+			did, err := alter(layerTree(root, "child"))
+			return errors.Join(err, saveFacts(alteredAt(root), did))
 		})
 	}
 }
 
-func tree(root, layer string) string { return filepath.Join(root, "vfs", "dir", layer) }
-
-func alter(dir string) error {
-	n := 0
-	var files []string
-	err := filepath.WalkDir(dir, func(p string, e os.DirEntry, err error) error {
-		if err == nil && e.Type().IsRegular() {
-			if n++; n%100 == 0 {
-				files = append(files, p)
-			}
-		}
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	for i, p := range files {
-		switch i % 10 {
-		case 0:
-			err = os.Remove(p)
-		case 1:
-			err = os.WriteFile(p+".new", []byte("new"), 0o644)
-		default:
-			err = os.WriteFile(p, []byte(fmt.Sprintf("changed %d", i)), 0o644)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
+func layerTree(root, layer string) string { return filepath.Join(root, "vfs", "dir", layer) }
 
 // changing measures Changes: a layer against its parent.
 func changing(d *drivers, in *input) measurement {
-	through := func(compile host.Compile) func(context.Context, string, *meter) error {
-		return func(ctx context.Context, root string, m *meter) error {
-			return d.with(ctx, root, compile, func(drv *host.Completed) error {
-				if _, err := drv.Exists(ctx, "child"); err != nil {
-					return err
-				}
-				return m.again(func() error {
-					cs, err := drv.Changes(ctx, "child", "base")
-					return some(len(cs), err)
-				})
-			})
-		}
-	}
 	return measurement{
-		name: "changes-" + in.name, about: "Changes of a child, 1 % altered, against " + in.String(),
+		name: "changes-" + in.name, about: "Changes of a child, 1 % altered, against " + in.String(), needs: []source{in},
 		shared: twoLayers(d, in),
 		variants: []variant{
-			{name: nativeName, run: through(d.native())},
-			{name: wasmName, run: through(d.wasm())},
+			{name: nativeName, run: d.changes(d.native(), "base", nil)},
+			{name: wasmName, run: d.changes(d.wasm(), "base", nil)},
 			{name: mobyName, run: func(_ context.Context, root string, m *meter) error {
-				return m.again(func() error {
-					cs, err := archive.ChangesDirs(tree(root, "child"), tree(root, "base"))
-					return some(len(cs), err)
+				return mobyChanges(root, m, func() ([]archive.Change, error) {
+					return archive.ChangesDirs(layerTree(root, "child"), layerTree(root, "base"))
 				})
 			}},
 		},
 		goals: []goal{{of: wasmName, to: nativeName, wall: 1.10}},
 	}
+}
+
+// changes runs Changes of the layer child against parent; parents is what the
+// host is told of layers that it has no records of.
+func (d *drivers) changes(f form, parent string, parents map[string]string) func(context.Context, string, *meter) error {
+	return func(ctx context.Context, root string, m *meter) error {
+		var did altered
+		if err := loadFacts(alteredAt(root), &did); err != nil {
+			return err
+		}
+		return d.with(ctx, root, f, func(drv *host.Completed) error {
+			drv.SetParents(parents)
+			return m.again(func() error {
+				cs, err := drv.Changes(ctx, "child", parent)
+				if err != nil {
+					return err
+				}
+				var n [3]int
+				for _, c := range cs {
+					n[c.Kind]++
+				}
+				return did.found(n[graphdriver.Added], n[graphdriver.Modified], n[graphdriver.Deleted])
+			})
+		})
+	}
+}
+
+// mobyChanges is the same for moby's lists.
+func mobyChanges(root string, m *meter, list func() ([]archive.Change, error)) error {
+	var did altered
+	if err := loadFacts(alteredAt(root), &did); err != nil {
+		return err
+	}
+	return m.again(func() error {
+		cs, err := list()
+		if err != nil {
+			return err
+		}
+		var n [3]int
+		for _, c := range cs {
+			n[c.Kind]++
+		}
+		return did.found(n[archive.ChangeAdd], n[archive.ChangeModify], n[archive.ChangeDelete])
+	})
 }
 
 // diffing measures Diff: a tree becomes an archive.
 func diffing(d *drivers, in *input) measurement {
-	through := func(compile host.Compile) func(context.Context, string, *meter) error {
-		return func(ctx context.Context, root string, m *meter) error {
-			return d.with(ctx, root, compile, func(drv *host.Completed) error {
-				if _, err := drv.Exists(ctx, "base"); err != nil {
-					return err
-				}
-				return m.again(func() error {
-					r, err := drv.Diff(ctx, "base", "")
-					return drained(r, err)
-				})
-			})
-		}
-	}
 	return measurement{
-		name: "diff-" + in.name, about: "Diff of a whole layer, " + in.String(),
+		name: "diff-" + in.name, about: "Diff of a whole layer, " + in.String(), needs: []source{in},
 		shared: twoLayers(d, in),
 		variants: []variant{
-			{name: nativeName, run: through(d.native())},
-			{name: wasmName, run: through(d.wasm())},
+			{name: nativeName, run: d.diff(d.native(), "base", "", nil, in.whole)},
+			{name: wasmName, run: d.diff(d.wasm(), "base", "", nil, in.whole)},
 			{name: mobyName, run: func(_ context.Context, root string, m *meter) error {
-				return m.again(func() error {
-					cs, err := archive.ChangesDirs(tree(root, "base"), "")
+				return archiving(root, m, in.whole, func() (io.ReadCloser, error) {
+					cs, err := archive.ChangesDirs(layerTree(root, "base"), "")
 					if err != nil {
-						return err
+						return nil, err
 					}
-					return drained(archive.ExportChanges(tree(root, "base"), cs, user.IdentityMapping{}))
+					return archive.ExportChanges(layerTree(root, "base"), cs, user.IdentityMapping{})
 				})
 			}},
 		},
@@ -132,20 +122,80 @@ func diffing(d *drivers, in *input) measurement {
 	}
 }
 
-func some(n int, err error) error {
-	if err == nil && n == 0 {
-		err = fmt.Errorf("nothing was found to have changed")
-	}
-	return err
+// whole checks an archive of the whole layer.
+func (in *input) whole(_ string, files, _ int) error {
+	return expect("files in the archive", files, in.Files)
 }
 
-func drained(r io.ReadCloser, err error) error {
+// alterations checks an archive of what was altered.
+func alterations(root string, files, whiteouts int) error {
+	var did altered
+	if err := loadFacts(alteredAt(root), &did); err != nil {
+		return err
+	}
+	return did.archived(files, whiteouts)
+}
+
+// diff runs Diff.
+func (d *drivers) diff(f form, id, parent string, parents map[string]string, check archiveCheck) func(context.Context, string, *meter) error {
+	return func(ctx context.Context, root string, m *meter) error {
+		return d.with(ctx, root, f, func(drv *host.Completed) error {
+			drv.SetParents(parents)
+			return archiving(root, m, check, func() (io.ReadCloser, error) { return drv.Diff(ctx, id, parent) })
+		})
+	}
+}
+
+// archiveCheck is told what lies in an archive.
+type archiveCheck func(root string, files, whiteouts int) error
+
+// archiving measures an archive's making. What is in it is looked at the first
+// time, which does not count; the second time it has to be as long.
+func archiving(root string, m *meter, check archiveCheck, open func() (io.ReadCloser, error)) error {
+	r, err := open()
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(io.Discard, r)
-	if cerr := r.Close(); err == nil {
-		err = cerr
+	files, whiteouts := 0, 0
+	counted := &counter{r: r}
+	err = eachEntry(counted, func(h *tar.Header) {
+		switch base := path.Base(h.Name); {
+		case strings.HasPrefix(base, ".wh."):
+			whiteouts++
+		case h.Typeflag == tar.TypeReg:
+			files++
+		}
+	})
+	if err == nil {
+		_, err = io.Copy(io.Discard, counted)
 	}
-	return err
+	if err = errors.Join(err, r.Close()); err != nil {
+		return err
+	}
+	if err := check(root, files, whiteouts); err != nil {
+		return err
+	}
+	return m.time(func() error {
+		r, err := open()
+		if err != nil {
+			return err
+		}
+		n, err := io.Copy(io.Discard, r)
+		if err = errors.Join(err, r.Close()); err == nil && n != counted.n {
+			err = fmt.Errorf("the archive had %d bytes and then %d", counted.n, n)
+		}
+		return err
+	})
+}
+
+// counter counts what is read.
+type counter struct {
+	r io.Reader
+	n int64
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	return n, err
 }

@@ -10,19 +10,22 @@ import (
 	"strings"
 
 	driverswasm "github.com/bulkhead/bulkhead/drivers-wasm"
+	"github.com/bulkhead/bulkhead/drivers-wasm/overlay2"
 	"github.com/bulkhead/bulkhead/drivers-wasm/vfs"
 	"github.com/bulkhead/bulkhead/graphdriver"
 	"github.com/bulkhead/bulkhead/host"
 	"github.com/bulkhead/bulkhead/host/engine"
+	"github.com/bulkhead/bulkhead/host/mount"
 )
 
 // drivers are the ways in which a driver may run over the same host code.
 type drivers struct {
-	rt  *engine.Runtime
-	tap *tap
-	vfs []byte
-	c   []byte
-	noC string // why there is no driver in C
+	rt       *engine.Runtime
+	tap      *tap
+	vfs      []byte
+	overlay2 []byte
+	c        []byte
+	noC      string // why there is no driver in C
 }
 
 // newDrivers finds the modules; tmp is for what is compiled.
@@ -30,6 +33,9 @@ func newDrivers(ctx context.Context, tmp string) (*drivers, error) {
 	d := &drivers{tap: newTap()}
 	var err error
 	if d.vfs, err = driverswasm.Load("vfs"); err != nil {
+		return nil, err
+	}
+	if d.overlay2, err = driverswasm.Load("overlay2"); err != nil {
 		return nil, err
 	}
 	if d.c, err = compiledC(ctx, tmp); err != nil {
@@ -57,34 +63,60 @@ func compiledC(ctx context.Context, tmp string) ([]byte, error) {
 	return os.ReadFile(out)
 }
 
-// wasm is the vfs driver as it ships, with the limits that it ships with.
-func (d *drivers) wasm() host.Compile { return host.Wasm(d.rt, "vfs", d.vfs, engine.Limits{}) }
-
-// native is the same source compiled into this program.
-func (d *drivers) native() host.Compile { return host.Native(vfs.Driver{}) }
-
-// inC is the driver in testdata.
-func (d *drivers) inC() host.Compile { return host.Wasm(d.rt, "apply", d.c, engine.Limits{}) }
-
-// open opens a driver beneath root.
-func (d *drivers) open(ctx context.Context, root string, compile host.Compile) (*host.Completed, error) {
-	drv, err := host.Open(ctx, host.Config{
-		Name: "vfs", Home: filepath.Join(root, "vfs"), State: filepath.Join(root, "bulkhead", "vfs"),
-		Embedded: true, Unprivileged: os.Geteuid() != 0, Log: d.tap.log,
-	}, compile)
-	if err != nil {
-		return nil, fmt.Errorf("open the driver: %w", err)
-	}
-	return host.Complete(drv), nil
+// form is a driver in the form that it runs in.
+type form struct {
+	driver  string // its name, and its home's beneath the root
+	compile host.Compile
+	// state is where the host's records lie beneath the root.
+	state string
 }
 
-// with opens a driver for one use.
-func (d *drivers) with(ctx context.Context, root string, compile host.Compile, use func(*host.Completed) error) error {
-	drv, err := d.open(ctx, root, compile)
-	if err != nil {
-		return err
+// wasm is the vfs driver as it ships, with the limits that it ships with.
+func (d *drivers) wasm() form { return inForm("vfs", host.Wasm(d.rt, "vfs", d.vfs, engine.Limits{})) }
+
+// native is the same source compiled into this program.
+func (d *drivers) native() form { return inForm("vfs", host.Native(vfs.Driver{})) }
+
+// inC is the driver in testdata.
+func (d *drivers) inC() form { return inForm("vfs", host.Wasm(d.rt, "apply", d.c, engine.Limits{})) }
+
+// overlayWasm and overlayNative are the same two of overlay2.
+func (d *drivers) overlayWasm() form {
+	return inForm("overlay2", host.Wasm(d.rt, "overlay2", d.overlay2, engine.Limits{}))
+}
+
+func (d *drivers) overlayNative() form { return inForm("overlay2", host.Native(&overlay2.Driver{})) }
+
+func inForm(driver string, compile host.Compile) form {
+	return form{driver: driver, compile: compile, state: filepath.Join("bulkhead", driver)}
+}
+
+// unknown is the form in a root where the host has no records: whoever wrote
+// it, the host did not see it.
+func (f form) unknown() form {
+	f.state = filepath.Join("bulkhead", "unknown")
+	return f
+}
+
+// with opens a driver beneath root for one use. Mounts are recorded where a
+// restart of the machine would clear them, as the program does it.
+func (d *drivers) with(ctx context.Context, root string, f form, use func(*host.Completed) error) (err error) {
+	run := filepath.Join(root, "run")
+	if os.Geteuid() == 0 {
+		if run, err = os.MkdirTemp("/run", "bulkhead-bench-"); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(run)) }()
 	}
-	return errors.Join(use(drv), drv.Close(ctx))
+	drv, err := host.Open(ctx, host.Config{
+		Name: f.driver, Home: filepath.Join(root, f.driver), State: filepath.Join(root, f.state),
+		Embedded: true, Unprivileged: os.Geteuid() != 0, Grants: driverswasm.Grants(f.driver),
+		Mounts: mount.NewRecords(filepath.Join(run, "mounts"), filepath.Join(run, "trees")), Log: d.tap.log,
+	}, f.compile)
+	if err != nil {
+		return fmt.Errorf("open the driver: %w", err)
+	}
+	return errors.Join(use(host.Complete(drv)), drv.Close(ctx))
 }
 
 // applyTo fills a layer with an archive.

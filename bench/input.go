@@ -3,8 +3,8 @@ package main
 import (
 	"archive/tar"
 	"bufio"
-	"compress/gzip"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -17,23 +17,44 @@ import (
 
 // input is one layer, as an uncompressed archive on disk.
 type input struct {
-	name    string
-	about   string
-	path    string
-	entries int
-	bytes   int64
+	name string
+	path string
+	inputFacts
+}
+
+// inputFacts are what is known of an input that has been made. They lie beside
+// it, since each run is a process of its own.
+type inputFacts struct {
+	About   string
+	Entries int
+	Files   int   // regular ones
+	Bytes   int64 // in them
 }
 
 func (in *input) String() string {
-	return fmt.Sprintf("%s: %s, %d entries, %d MB", in.name, in.about, in.entries, in.bytes>>20)
+	return fmt.Sprintf("%s: %s, %d entries, %d MB", in.name, in.About, in.Entries, in.Bytes>>20)
 }
 
-// inputs are where the archives are once they are made.
-func inputs(dir string) []*input {
-	return []*input{
-		{name: "rootfs", path: filepath.Join(dir, "rootfs.tar")},
-		{name: "small", path: filepath.Join(dir, "small.tar")},
+// load reads the facts; of an input that has not been made there are none.
+func (in *input) load() error { return loadFacts(in.path, &in.inputFacts) }
+
+func loadFacts(path string, facts any) error {
+	b, err := os.ReadFile(path + ".json")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
 	}
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(b, facts)
+}
+
+func saveFacts(path string, facts any) error {
+	b, err := json.Marshal(facts)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path+".json", b, 0o644)
 }
 
 // create makes the archive. image is an OCI archive that may not be there.
@@ -47,16 +68,20 @@ func (in *input) create(image string) error {
 // rootfs is the first layer of an OCI archive, or a tree of this machine.
 func (in *input) rootfs(image string) error {
 	if _, err := os.Stat(image); err == nil {
-		in.about = "first layer of " + filepath.Base(image)
-		return in.make(func(w io.Writer) error { return firstLayer(w, image) })
+		in.About = "first layer of " + filepath.Base(image)
+		img, err := openOCI(image)
+		if err != nil {
+			return err
+		}
+		return in.make(func(w io.Writer) error { return img.layer(w, 0) })
 	}
-	in.about = "part of this machine's /usr and /etc"
+	in.About = "part of this machine's /usr and /etc"
 	return in.make(func(w io.Writer) error { return machineTree(w, 10_000, "/etc", "/usr") })
 }
 
 // smallFiles is 30,000 files of up to 8 KB that are the same each time.
 func (in *input) smallFiles() error {
-	in.about = "made"
+	in.About = "made"
 	return in.make(func(w io.Writer) error {
 		rnd := rand.NewChaCha8([32]byte{1})
 		sizes := rand.New(rnd)
@@ -108,70 +133,34 @@ func (in *input) make(write func(io.Writer) error) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	if in.bytes, err = f.Seek(0, io.SeekStart); err != nil {
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	tr := tar.NewReader(bufio.NewReaderSize(f, 1<<20))
+	err = eachEntry(f, func(h *tar.Header) {
+		in.Entries++
+		if h.Typeflag == tar.TypeReg {
+			in.Files++
+			in.Bytes += h.Size
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("input %s: %w", in.name, err)
+	}
+	return saveFacts(in.path, in.inputFacts)
+}
+
+// eachEntry reads an archive to its end.
+func eachEntry(r io.Reader, see func(*tar.Header)) error {
+	tr := tar.NewReader(bufio.NewReaderSize(r, 1<<20))
 	for {
 		h, err := tr.Next()
 		if err == io.EOF {
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("input %s: %w", in.name, err)
-		}
-		in.entries++
-		in.bytes += h.Size
-	}
-}
-
-// firstLayer unpacks the first layer of an OCI archive.
-func firstLayer(w io.Writer, image string) error {
-	var index struct{ Manifests []struct{ Digest string } }
-	if err := blob(image, "index.json", decode(&index)); err != nil {
-		return err
-	}
-	if len(index.Manifests) == 0 {
-		return fmt.Errorf("%s lists no image", image)
-	}
-	var manifest struct{ Layers []struct{ Digest string } }
-	if err := blob(image, blobName(index.Manifests[0].Digest), decode(&manifest)); err != nil {
-		return err
-	}
-	if len(manifest.Layers) == 0 {
-		return fmt.Errorf("the image of %s has no layers", image)
-	}
-	return blob(image, blobName(manifest.Layers[0].Digest), func(r io.Reader) error {
-		z, err := gzip.NewReader(r)
-		if err != nil {
 			return err
 		}
-		_, err = io.Copy(w, z)
-		return err
-	})
-}
-
-func blobName(digest string) string { return "blobs/" + strings.Replace(digest, ":", "/", 1) }
-
-func decode(v any) func(io.Reader) error {
-	return func(r io.Reader) error { return json.NewDecoder(r).Decode(v) }
-}
-
-func blob(archive, name string, use func(io.Reader) error) error {
-	f, err := os.Open(archive)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	tr := tar.NewReader(f)
-	for {
-		h, err := tr.Next()
-		if err != nil {
-			return fmt.Errorf("%s in %s: %w", name, archive, err)
-		}
-		if strings.TrimPrefix(h.Name, "./") == name {
-			return use(tr)
-		}
+		see(h)
 	}
 }
 

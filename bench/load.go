@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 
 	"go.uber.org/zap"
@@ -29,7 +28,7 @@ func loading(d *drivers, in *input, bin string) measurement {
 				if err != nil {
 					return err
 				}
-				return registering(ctx, store, in.path, durable, m)
+				return errors.Join(registering(ctx, store, in, durable, m), store.Close())
 			})
 		}
 	}
@@ -49,8 +48,14 @@ func loading(d *drivers, in *input, bin string) measurement {
 		{name: registerNoSync, run: register(false)},
 	}
 	return measurement{
-		name: "load-" + in.name, about: "a one-layer image, " + in.String(),
-		variants: append(v, binary(in, bin)),
+		name: "load-" + in.name, about: "a one-layer image on vfs, " + in.String(), needs: []source{in},
+		variants: append(v, variant{name: binaryName, skip: missing(bin), run: func(ctx context.Context, root string, m *meter) error {
+			archive, id, err := oneLayerImage(in, filepath.Dir(in.path))
+			if err != nil {
+				return err
+			}
+			return program{bin, root, "vfs", filepath.Dir(in.path)}.loads(ctx, archive, id, m)
+		}}),
 		goals: []goal{
 			{of: registerName, to: tarSyncName, wall: 2.0},
 			{of: registerNoSync, to: tarName},
@@ -59,53 +64,34 @@ func loading(d *drivers, in *input, bin string) measurement {
 	}
 }
 
-func registering(ctx context.Context, store *layer.Store, path string, durable bool, m *meter) error {
-	f, err := os.Open(path)
+func registering(ctx context.Context, store *layer.Store, in *input, durable bool, m *meter) error {
+	f, err := os.Open(in.path)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
+	var l layer.Layer
+	check := func() error { return expect("bytes in the layer", l.DiffSize(), in.Bytes) }
 	if durable {
-		return m.time(func() error {
-			_, err := store.Register(ctx, f, "", layer.RegisterOptions{})
+		err := m.time(func() error {
+			l, err = store.Register(ctx, f, "", layer.RegisterOptions{})
 			return err
 		})
+		if err != nil {
+			return err
+		}
+		return check()
 	}
 	ses, err := store.NewSession(ctx)
 	if err != nil {
 		return err
 	}
 	err = m.time(func() error {
-		_, err := ses.Register(ctx, f, "", layer.RegisterOptions{})
+		l, err = ses.Register(ctx, f, "", layer.RegisterOptions{})
 		return err
 	})
+	if err == nil {
+		err = check()
+	}
 	return errors.Join(err, ses.Close(ctx))
-}
-
-const binaryName = "bulkhead image load"
-
-// binary is the program itself: a process that starts, compiles or loads the
-// driver, and reads the layer out of an image archive.
-func binary(in *input, bin string) variant {
-	v := variant{name: binaryName}
-	if _, err := os.Stat(bin); err != nil {
-		v.skip = bin + " is not built"
-		return v
-	}
-	v.run = func(ctx context.Context, root string, m *meter) error {
-		image, err := oneLayerImage(in, filepath.Dir(in.path))
-		if err != nil {
-			return err
-		}
-		cache := filepath.Join(filepath.Dir(in.path), "cache")
-		return m.time(func() error {
-			cmd := exec.CommandContext(ctx, bin, "--root", root, "image", "load", "--quiet", "--input", image)
-			cmd.Env = append(os.Environ(), "BULKHEAD_CACHE_DIR="+cache)
-			if out, err := cmd.CombinedOutput(); err != nil {
-				return &toolError{bin, out, err}
-			}
-			return nil
-		})
-	}
-	return v
 }

@@ -13,9 +13,10 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
-	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/moby/sys/reexec"
 )
 
 type options struct {
@@ -28,6 +29,9 @@ type options struct {
 }
 
 func main() {
+	if reexec.Init() { // moby's overlay2 starts itself for mounts of many layers
+		return
+	}
 	var o options
 	flag.StringVar(&o.Dir, "dir", os.TempDir(), "where file systems are made")
 	flag.StringVar(&o.Image, "image", filepath.Join("..", "..", "shared", "images", "debian-slim.oci.tar"), "OCI archive whose first layer is the root filesystem")
@@ -37,7 +41,7 @@ func main() {
 	flag.StringVar(&o.Variants, "variants", "", "regular expression: only these variants")
 	flag.StringVar(&o.Profile, "cpuprofile", "", "write a CPU profile of each run to this file, with the measurement and a number added")
 	flag.Usage = func() {
-		fmt.Fprintf(flag.CommandLine.Output(), "usage: go run . [flags] [name...]\nnames: {apply,diff,changes,load}-{rootfs,small}, or a part of them\n")
+		fmt.Fprintf(flag.CommandLine.Output(), "usage: go run . [flags] [name...]\nnames, or parts of them: {apply,changes,diff,load}-{rootfs,small}, {changes,diff}-overlay-{rootfs,small,image}, diff-overlay-layer-{rootfs,small}, mount-{4,125}, mount-rw-{4,125}, load-overlay-{image,40k}, squash-{none,first}\n")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
@@ -112,37 +116,6 @@ func run(ctx context.Context, o options) (err error) {
 		return enc.Encode(map[string]any{"fileSystem": fs.kind, "go": runtime.Version(), "kernel": kernel(), "cpus": runtime.NumCPU(), "measurements": results})
 	}
 	return nil
-}
-
-// measurements are all there are, over these inputs.
-func measurements(d *drivers, ins []*input, bin string) []measurement {
-	var out []measurement
-	for _, in := range ins {
-		out = append(out, applying(d, in), changing(d, in), diffing(d, in), loading(d, in, bin))
-	}
-	return out
-}
-
-// wanted are the measurements that were asked for, with the inputs they need.
-func wanted(d *drivers, o options, tmp string) ([]measurement, error) {
-	asked := func(ms measurement) bool {
-		return len(o.Names) == 0 || slices.ContainsFunc(o.Names, func(n string) bool { return strings.Contains(ms.name, n) })
-	}
-	var needed []*input
-	for _, in := range inputs(tmp) {
-		if !slices.ContainsFunc(measurements(d, []*input{in}, o.Bin), asked) {
-			continue
-		}
-		if err := in.create(o.Image); err != nil {
-			return nil, err
-		}
-		needed = append(needed, in)
-	}
-	out := slices.DeleteFunc(measurements(d, needed, o.Bin), func(ms measurement) bool { return !asked(ms) })
-	if len(out) == 0 {
-		return nil, fmt.Errorf("nothing is called %s", strings.Join(o.Names, " or "))
-	}
-	return out, nil
 }
 
 func kernel() string {

@@ -19,6 +19,9 @@ type meter struct {
 	cost    cost
 	tap     *tap                       // counts crossings
 	profile func(f func() error) error // around the measured part; or nil
+	// others is the CPU time of processes that are not this one's children and
+	// work for it; or nil.
+	others func() (time.Duration, error)
 }
 
 // time runs f. CPU is user and system time of this process and of children
@@ -26,13 +29,48 @@ type meter struct {
 func (m *meter) time(f func() error) error {
 	runtime.GC() // what others left is not this run's
 	m.tap.reset()
-	before, start := cpu(), time.Now()
+	before, err := m.cpu()
+	if err != nil {
+		return err
+	}
+	start := time.Now()
 	work := f
 	if m.profile != nil {
 		work = func() error { return m.profile(f) }
 	}
-	err := work()
-	m.cost = cost{Wall: time.Since(start), CPU: cpu() - before, Crossings: m.tap.crossings()}
+	if err := work(); err != nil {
+		return err
+	}
+	took := time.Since(start)
+	after, err := m.cpu()
+	m.cost = cost{Wall: took, CPU: after - before, Crossings: m.tap.crossings()}
+	return err
+}
+
+func (m *meter) cpu() (time.Duration, error) {
+	if m.others == nil {
+		return cpu(), nil
+	}
+	more, err := m.others()
+	return cpu() + more, err
+}
+
+// each is time for something small: it is done n times, and the cost is that
+// of one.
+func (m *meter) each(n int, f func() error) error {
+	err := m.again(func() error {
+		for range n {
+			if err := f(); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	m.cost.Wall /= time.Duration(n)
+	m.cost.CPU /= time.Duration(n)
+	if m.cost.Crossings > 0 {
+		m.cost.Crossings /= int64(n)
+	}
 	return err
 }
 

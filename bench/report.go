@@ -85,16 +85,17 @@ func (r *result) finish() {
 		if of == nil || to == nil {
 			continue
 		}
-		if g.wall > 0 || g.cpu == 0 {
+		if g.wall != 0 || g.cpu == 0 {
 			r.judge(g, "wall", of.Wall.Min/to.Wall.Min, g.wall)
 		}
-		if g.cpu > 0 || g.wall == 0 {
+		if g.cpu != 0 || g.wall == 0 {
 			r.judge(g, "CPU", of.CPU.Min/to.CPU.Min, g.cpu)
 		}
 	}
 }
 
 func (r *result) judge(g goal, what string, ratio, atMost float64) {
+	atMost = max(atMost, 0)
 	r.Goals = append(r.Goals, verdict{Of: g.of, To: g.to, What: what, Ratio: ratio, AtMost: atMost, Reached: atMost == 0 || ratio <= atMost})
 }
 
@@ -143,5 +144,9 @@ func (f *figures) columns() string {
 }
 
 func seconds(s float64) string {
-	return time.Duration(s * float64(time.Second)).Round(time.Millisecond / 10).String()
+	d := time.Duration(s * float64(time.Second))
+	if d < 10*time.Millisecond {
+		return d.Round(time.Microsecond).String()
+	}
+	return d.Round(time.Millisecond / 10).String()
 }

@@ -13,11 +13,21 @@ import (
 // the baseline.
 type measurement struct {
 	name, about string
+	needs       []source
+	skip        string // why it cannot be made at all
 	// shared, if not nil, fills a file system that all variants of a round
 	// then read; otherwise each run gets an empty one of its own.
 	shared   func(ctx context.Context, root string) error
 	variants []variant
 	goals    []goal
+}
+
+// source is something to measure with that is made once for all runs.
+type source interface {
+	// create makes it; image is an OCI archive that may not be there.
+	create(image string) error
+	// load reads what create noted of it, if it did.
+	load() error
 }
 
 type variant struct {
@@ -26,12 +36,15 @@ type variant struct {
 	run  func(ctx context.Context, root string, m *meter) error
 }
 
-// goal is what the ratio of the minima of two variants should not exceed; 0
-// is a ratio that is told without a goal.
+// goal is what the ratio of the minima of two variants should not exceed. With
+// neither of wall and cpu, both ratios are told without a goal.
 type goal struct {
 	of, to    string
 	wall, cpu float64
 }
+
+// told is a ratio that is told beside a goal, without one of its own.
+const told = -1
 
 // runner runs measurements.
 type runner struct {
@@ -56,12 +69,18 @@ func (r *runner) measure(ctx context.Context, ms *measurement) (*result, error) 
 			continue
 		}
 		s := &series{Variant: v.name, Skipped: v.skip, variant: v, Crossings: -1}
+		if ms.skip != "" {
+			s.Skipped = ms.skip
+		}
 		res.Series = append(res.Series, s)
-		if v.skip == "" {
+		if s.Skipped == "" {
 			runnable = append(runnable, s)
 		}
 	}
 	for round := range r.rounds {
+		if len(runnable) == 0 {
+			break
+		}
 		fmt.Fprintf(r.log, "%s: round %d of %d\n", ms.name, round+1, r.rounds)
 		if err := r.round(ctx, ms, runnable, round); err != nil {
 			return nil, fmt.Errorf("%s: %w", ms.name, err)
