@@ -29,7 +29,7 @@ func (Driver) Info() guest.Info {
 }
 
 // Setup implements guest.Setupper.
-func (Driver) Setup(c *guest.Call) error { return c.MakeDirAll(0, layers, 0o711) }
+func (Driver) Setup(c *guest.Call) error { return c.MakeDirAll(0, layers, 0o710) }
 
 // Create implements guest.Driver.
 func (Driver) Create(c *guest.Call) error {
@@ -40,7 +40,7 @@ func (Driver) Create(c *guest.Call) error {
 		return c.Fail(abi.Exists, c.ID, "the layer exists")
 	}
 	if c.Parent == "" {
-		if err := c.MakeDirAll(0, layers, 0o711); err != nil {
+		if err := c.MakeDirAll(0, layers, 0o710); err != nil {
 			return err
 		}
 		return c.MakeDir(0, dir, 0o755)
