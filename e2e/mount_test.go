@@ -86,6 +86,8 @@ var differences = []difference{
 	{regexp.MustCompile(`^"\.": mtime 20[2-9]`), "dockerd makes and removes a directory in the root when it has extracted; without an entry for the root its time is nobody's"},
 	{regexp.MustCompile(`^"(etc|opaque)": mtime 20[2-9]`), "a directory without an entry of its own keeps its time here, and gets that of the extraction in dockerd"},
 	{regexp.MustCompile(`^"(implied|implied/by|long)": (mode 0600, and 0755|mtime 20[2-9])`), "a directory that only a path names: dockerd before 23.0 makes it 0600, and always with the time of the extraction"},
+	{regexp.MustCompile(`^"(opaque|sticky)": (mode 0755, and|uid 0, and|mtime 20[2-9])`), "a directory without an entry of its own keeps what lower layers say of it here; dockerd's overlay2 makes it anew, 0755, root's and of now"},
+	{regexp.MustCompile(`^"to-link": mtime 20[2-9]`), "a directory that only a path names, in place of a lower layer's symlink"},
 	{regexp.MustCompile(`^"old": mtime 1970-01-01T00:00:00Z, and 1969`), "dockerd moves times before 1970 to it"},
 	{regexp.MustCompile(`^"dangling2": a link of "dangling2", and of "dangling"`), "dockerd's vfs copies a parent's hard links of symlinks apart"},
 }

@@ -37,16 +37,39 @@ func debianSlim(t testing.TB) string {
 
 const debianSlimID = "sha256:efa61b38076897d863cb2d6576f0b48d0988ef672cc9b45bc2b2ad6581538170"
 
-// program is bin/bulkhead with a root of its own.
+// program is bin/bulkhead with a root of its own, and of its own mounts.
 type program struct {
-	t    testing.TB
-	root string
-	env  []string
+	t            testing.TB
+	root, driver string
+	env          []string
 }
 
 func newProgram(t testing.TB) *program {
 	t.Helper()
-	return &program{t: t, root: t.TempDir()}
+	return &program{t: t, root: t.TempDir(), driver: "vfs", env: []string{"BULKHEAD_RUN_DIR=" + t.TempDir()}}
+}
+
+// newProgramOn is newProgram with another driver, which must work here.
+func newProgramOn(t testing.TB, driver string) *program {
+	t.Helper()
+	if driver == "overlay2" && os.Geteuid() != 0 {
+		t.Skip("overlay2 needs root")
+	}
+	p := newProgram(t)
+	p.driver = driver
+	return p
+}
+
+// cacheID is the driver's name of the layer with that diff ID.
+func (p *program) cacheID(diffID string) string {
+	p.t.Helper()
+	for _, line := range strings.Split(p.ok("layer", "ls", "--no-trunc", "--format", "{{.DiffID}} {{.CacheID}}"), "\n") {
+		if diff, id, _ := strings.Cut(line, " "); diff == diffID {
+			return id
+		}
+	}
+	p.t.Fatalf("no layer %s", diffID)
+	return ""
 }
 
 type result struct {
@@ -55,7 +78,7 @@ type result struct {
 }
 
 func (p *program) command(args ...string) *exec.Cmd {
-	cmd := exec.Command(filepath.Join(repo(p.t), "bin/bulkhead"), append([]string{"--root", p.root, "--driver", "vfs"}, args...)...)
+	cmd := exec.Command(filepath.Join(repo(p.t), "bin/bulkhead"), append([]string{"--root", p.root, "--driver", p.driver}, args...)...)
 	cmd.Env = append(os.Environ(), p.env...)
 	return cmd
 }
