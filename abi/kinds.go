@@ -229,4 +229,7 @@ const (
 	// ListDeep leaves out of the answers to a RecListPair directories too, if
 	// both trees agree on them and on all beneath them.
 	ListDeep uint16 = 1 << 2
+	// ListDirTimes counts the mtime of directories among what both trees have
+	// to agree on.
+	ListDirTimes uint16 = 1 << 3
 )

@@ -49,7 +49,7 @@ func digests(t testing.TB, path string) map[string]string {
 // diffIDs are the layers of a stored image, by its configuration.
 func (p *program) diffIDs(id string) []string {
 	p.t.Helper()
-	raw, err := os.ReadFile(filepath.Join(p.root, "image/vfs/imagedb/content/sha256", strings.TrimPrefix(id, "sha256:")))
+	raw, err := os.ReadFile(filepath.Join(p.root, "image/"+p.driver+"/imagedb/content/sha256", strings.TrimPrefix(id, "sha256:")))
 	if err != nil {
 		p.t.Fatal(err)
 	}

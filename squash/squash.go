@@ -108,10 +108,14 @@ func merge(ctx context.Context, layers *layer.Store, ses *layer.Session, img, pa
 		_, rerr := layers.Release(ctx, top)
 		err = errors.Join(err, rerr)
 	}()
+	root, err := rootEntry(ctx, layers, img.ChainID(), parent.ChainID())
+	if err != nil {
+		return nil, err
+	}
 	tar, err := top.TarStreamFrom(ctx, parent.ChainID())
 	if err != nil {
 		return nil, err
 	}
-	l, err := ses.Register(ctx, tar, parent.ChainID(), layer.RegisterOptions{})
+	l, err := ses.Register(ctx, withRoot(root, tar), parent.ChainID(), layer.RegisterOptions{})
 	return l, errors.Join(err, tar.Close())
 }

@@ -12,6 +12,7 @@ type Trees struct {
 	bases   [2]guest.Base
 	listing *guest.Listing
 	names   func(i int, n []treediff.Node) error
+	flags   uint16 // of pairs
 }
 
 // New compares the tree of c.ID with that of c.Parent. Without a Parent old is
@@ -22,7 +23,7 @@ func New(c *guest.Call, old, new guest.Base) *Trees {
 
 // Diff emits what turns the old tree into the new one.
 func (t *Trees) Diff() error {
-	return t.compare(func(ch *treediff.Change) error {
+	return t.compare(true, func(ch *treediff.Change) error {
 		if ch.Kind == treediff.Deleted {
 			return t.c.EmitWhiteout(ch.Path)
 		}
@@ -37,7 +38,7 @@ func (t *Trees) Changes() error {
 		treediff.Added:    abi.ChangeAdded,
 		treediff.Deleted:  abi.ChangeDeleted,
 	}
-	return t.compare(func(ch *treediff.Change) error { return t.c.Change(kinds[ch.Kind], ch.Path) })
+	return t.compare(false, func(ch *treediff.Change) error { return t.c.Change(kinds[ch.Kind], ch.Path) })
 }
 
 // Size is the sizes of new and changed files, a file with several names
@@ -45,7 +46,7 @@ func (t *Trees) Changes() error {
 func (t *Trees) Size() (int64, error) {
 	var size int64
 	counted := make(map[uint64]struct{})
-	err := t.compare(func(ch *treediff.Change) error {
+	err := t.compare(false, func(ch *treediff.Change) error {
 		if ch.New == nil || !ch.New.IsFile() {
 			return nil
 		}
@@ -61,10 +62,17 @@ func (t *Trees) Size() (int64, error) {
 	return size, err
 }
 
-func (t *Trees) compare(emit func(*treediff.Change) error) error {
+// compare compares the trees. dirTimes says that the time of a directory
+// counts by itself.
+func (t *Trees) compare(dirTimes bool, emit func(*treediff.Change) error) error {
+	t.flags = abi.ListAttrs | abi.ListQuiet | abi.ListDeep
+	if dirTimes {
+		t.flags |= abi.ListDirTimes
+	}
 	return treediff.Compare(source{t}, treediff.Options{
-		NoOld:   t.c.Parent == "",
-		Created: treediff.Created(t.c.Created),
+		NoOld:    t.c.Parent == "",
+		Created:  treediff.Created(t.c.Created),
+		DirTimes: dirTimes,
 	}, emit)
 }
 
@@ -77,7 +85,7 @@ func (t source) List(dirs []treediff.Dir, names func(int, []treediff.Node) error
 	for i := 0; i < len(dirs); i++ {
 		d := dirs[i]
 		if d.Side == treediff.Old { // the new tree's comes next
-			t.listing.AddPair(uint64(i), t.bases[treediff.Old], t.bases[treediff.New], []byte(d.Path), abi.ListAttrs|abi.ListQuiet|abi.ListDeep)
+			t.listing.AddPair(uint64(i), t.bases[treediff.Old], t.bases[treediff.New], []byte(d.Path), t.flags)
 			i++
 			continue
 		}

@@ -295,6 +295,11 @@ func fillOwner(e *Entry, hdr *tar.Header) error {
 
 func id32(v int64) bool { return v >= 0 && v < math.MaxUint32 }
 
+// RecordPrefix begins the names of extended attributes by which those who may
+// not set owners, modes and devices record them on the file itself, as Podman
+// and fuse-overlayfs do. They never belong to a layer.
+const RecordPrefix = "user.containers.override_"
+
 func fillXattrs(e *Entry, hdr *tar.Header) error {
 	for key, value := range hdr.PAXRecords {
 		name, ok := strings.CutPrefix(key, "SCHILY.xattr.")
@@ -306,6 +311,9 @@ func fillXattrs(e *Entry, hdr *tar.Header) error {
 		}
 		if strings.HasPrefix(name, "trusted.overlay.") || strings.HasPrefix(name, "user.overlay.") {
 			return refuse(hdr.Name, "extended attribute %q belongs to overlay file systems and may not come from an archive", name)
+		}
+		if strings.HasPrefix(name, RecordPrefix) {
+			return refuse(hdr.Name, "extended attribute %q is a record of who stored the file, and may not come from an archive", name)
 		}
 		e.Xattrs = append(e.Xattrs, Xattr{Name: name, Value: value})
 	}

@@ -27,7 +27,7 @@ func Changes(ctx context.Context, t Trees) ([]graphdriver.Change, error) {
 		treediff.Modified: graphdriver.Modified, treediff.Added: graphdriver.Added, treediff.Deleted: graphdriver.Deleted,
 	}
 	var out []graphdriver.Change
-	err := t.compare(ctx, func(c *treediff.Change) error {
+	err := t.compare(ctx, false, func(c *treediff.Change) error {
 		out = append(out, graphdriver.Change{Path: "/" + string(c.Path), Kind: kinds[c.Kind]})
 		return nil
 	})
@@ -37,7 +37,7 @@ func Changes(ctx context.Context, t Trees) ([]graphdriver.Change, error) {
 // Size is how many bytes of files are new or changed, each inode once.
 func Size(ctx context.Context, t Trees) (size int64, err error) {
 	seen := map[uint64]struct{}{}
-	err = t.compare(ctx, func(c *treediff.Change) error {
+	err = t.compare(ctx, false, func(c *treediff.Change) error {
 		if c.New == nil || !c.New.IsFile() {
 			return nil
 		}
@@ -55,7 +55,7 @@ func Size(ctx context.Context, t Trees) (size int64, err error) {
 // Write writes what differs as a layer's archive.
 func Write(ctx context.Context, w io.Writer, t Trees) error {
 	tw := confine.NewTarWriter(ctx, w, nil)
-	err := t.compare(ctx, func(c *treediff.Change) error {
+	err := t.compare(ctx, true, func(c *treediff.Change) error {
 		p := string(c.Path)
 		if c.Kind == treediff.Deleted {
 			return tw.Whiteout(t.New, p)
@@ -106,16 +106,20 @@ func payload(e *layertar.Entry, src io.Reader) (confine.Payload, error) {
 	return confine.Payload{Held: b}, err
 }
 
-func (t Trees) compare(ctx context.Context, emit func(*treediff.Change) error) error {
-	s := &source{ctx: ctx, trees: t, lister: confine.NewLister()}
+// compare compares the trees. dirTimes says that the time of a directory
+// counts by itself.
+func (t Trees) compare(ctx context.Context, dirTimes bool, emit func(*treediff.Change) error) error {
+	opts := treediff.Options{NoOld: t.Old == nil, Created: t.Created, DirTimes: dirTimes}
+	s := &source{ctx: ctx, trees: t, opts: opts, lister: confine.NewLister()}
 	s.bufs[0], s.bufs[1] = make([]byte, 64<<10), make([]byte, 64<<10)
-	return treediff.Compare(s, treediff.Options{NoOld: t.Old == nil, Created: t.Created}, emit)
+	return treediff.Compare(s, opts, emit)
 }
 
 // source answers treediff from directories.
 type source struct {
 	ctx    context.Context
 	trees  Trees
+	opts   treediff.Options
 	lister *confine.Lister
 	found  *confine.Differences // once both trees were walked
 	bufs   [2][]byte
@@ -154,7 +158,7 @@ func (s *source) listing(d treediff.Dir) ([]confine.Name, error) {
 		var err error
 		s.found, err = s.lister.Walk(s.ctx, s.trees.Old, s.trees.New, "", true, func(old, new *confine.Name) bool {
 			was, is := node(old), node(new)
-			return treediff.Agree(&was, &is, s.trees.Created)
+			return treediff.Agree(&was, &is, s.opts)
 		}, walkers)
 		if err != nil {
 			return nil, err

@@ -61,6 +61,9 @@ func (d *driver) get(ctx context.Context, id string) (*tree, error) {
 	if err != nil {
 		return nil, errors.Join(err, put())
 	}
+	if d.opt.Unprivileged {
+		dir.Believe(uint32(os.Geteuid()))
+	}
 	return &tree{Dir: dir, put: put}, nil
 }
 

@@ -58,6 +58,9 @@ type Options struct {
 	// Created lets files whose ctimes are earlier pass without a look at
 	// their content.
 	Created Created
+	// DirTimes counts a directory whose mtime has changed as Modified, even if
+	// nothing in it has: an archive is to say so, a list of changes is not.
+	DirTimes bool
 }
 
 // batch is how many directories of the new tree one request asks for.
@@ -76,7 +79,7 @@ func Compare(src Source, opts Options, emit func(*Change) error) error {
 		}
 		next = end
 	}
-	return nil
+	return c.relinked()
 }
 
 // dir is one directory of the new tree, kept because changes beneath it may
@@ -113,6 +116,7 @@ type comparison struct {
 	lead    int
 	pending []pair
 	paths   []byte
+	links   links
 }
 
 // pair is a name whose content has to be looked at.
@@ -161,7 +165,7 @@ func (c *comparison) found(i int, names []Node) error {
 		n := &names[k]
 		// Nearly all names are of files that are in both trees and the same.
 		if c.at < len(c.old) && !n.IsDir() {
-			if old := &c.old[c.at]; equalNames(old.Name, n.Name) && judge(old, n, c.opts.Created) == same {
+			if old := &c.old[c.at]; equalNames(old.Name, n.Name) && n.Nlink == 1 && judge(old, n, c.opts) == same {
 				c.at++
 				continue
 			}
@@ -242,7 +246,7 @@ func (c *comparison) merge(n *Node) error {
 	if old == nil {
 		return c.added(n)
 	}
-	v := judge(old, n, c.opts.Created)
+	v := judge(old, n, c.opts)
 	if v == askContent {
 		at := len(c.paths)
 		c.paths = append(c.paths, c.join(n.Name)...)
@@ -255,6 +259,7 @@ func (c *comparison) merge(n *Node) error {
 		c.push(n, old)
 	}
 	if v == same {
+		c.links.same(c.open, c.join(n.Name), old, n)
 		return nil
 	}
 	return c.report(c.open, Change{Kind: Modified, Path: c.join(n.Name), New: n, Old: old}, n.IsDir())
@@ -294,6 +299,7 @@ func (c *comparison) report(in int, ch Change, last bool) error {
 	if last {
 		c.dirs[len(c.dirs)-1].reported = true
 	}
+	c.links.changed(ch.New)
 	c.change = ch // one for all: emit gives it back
 	return c.emit(&c.change)
 }
@@ -333,6 +339,7 @@ func (c *comparison) contents() error {
 	for i := range c.pending {
 		p := &c.pending[i]
 		if equal[i] {
+			c.links.same(p.dir, paths[i], &p.old, &p.new)
 			continue
 		}
 		if err := c.report(p.dir, Change{Kind: Modified, Path: paths[i], New: &p.new, Old: &p.old}, false); err != nil {

@@ -44,17 +44,27 @@ const (
 )
 
 // Agree reports whether metadata alone says that nothing has happened to a
-// name. Of a directory that says nothing of what lies in it.
-func Agree(old, new *Node, created Created) bool { return judge(old, new, created) == same }
+// name. Of a directory that says nothing of what lies in it. Of a file with
+// several names it says that only if it is the very same file: to see whether
+// names were linked otherwise Compare has to see them all.
+func Agree(old, new *Node, opts Options) bool {
+	if new.Nlink > 1 && !new.IsDir() && new.Ino != old.Ino {
+		return false
+	}
+	return judge(old, new, opts) == same
+}
 
 // judge compares two nodes of one name. A directory's size and times follow
 // from what happens to its entries and do not count, as in moby.
-func judge(a, b *Node, created Created) verdict {
+func judge(a, b *Node, opts Options) verdict {
 	if a.Mode != b.Mode || a.UID != b.UID || a.GID != b.GID || a.Rdev != b.Rdev || a.Attrs != b.Attrs {
 		return different
 	}
 	kind := a.Mode & typeMask
 	if kind == typeDir {
+		if opts.DirTimes && (a.MtimeSec != b.MtimeSec || a.MtimeNsec != b.MtimeNsec) {
+			return different
+		}
 		return same
 	}
 	// Another number of links means that a name of the same file came or
@@ -65,7 +75,7 @@ func judge(a, b *Node, created Created) verdict {
 	if kind != typeFile && kind != typeLink || kind == typeFile && a.Size == 0 {
 		return same
 	}
-	if created.before(a.CtimeSec, a.CtimeNsec) && created.before(b.CtimeSec, b.CtimeNsec) {
+	if opts.Created.before(a.CtimeSec, a.CtimeNsec) && opts.Created.before(b.CtimeSec, b.CtimeNsec) {
 		return same
 	}
 	return askContent

@@ -38,10 +38,10 @@ type lister struct {
 
 // walked is a walk through two trees and what it found.
 type walked struct {
-	trees   [2]confine.Tree
-	attrs   bool
-	created treediff.Created
-	found   *confine.Differences
+	trees [2]confine.Tree
+	attrs bool
+	opts  treediff.Options
+	found *confine.Differences
 }
 
 // listed is one answer: the listing of a directory, or one of a pair's two.
@@ -60,7 +60,7 @@ type listing struct {
 	trees   [2]confine.Tree
 	path    string
 	attrs   bool
-	created treediff.Created
+	opts    treediff.Options
 	names   [2][]confine.Name
 	err     [2]error
 	started bool // some walker has it
@@ -117,7 +117,7 @@ func (c *Call) asks(req []byte) error {
 }
 
 func (c *Call) ask(l *lister, rec abi.Record) error {
-	if q, ok := abi.ParseListPair(rec); ok && q.Flags&^(abi.ListAttrs|abi.ListQuiet|abi.ListDeep) == 0 {
+	if q, ok := abi.ParseListPair(rec); ok && q.Flags&^(abi.ListAttrs|abi.ListQuiet|abi.ListDeep|abi.ListDirTimes) == 0 {
 		return c.askPair(l, q)
 	}
 	q, ok := abi.ParseList(rec)
@@ -146,7 +146,10 @@ func (c *Call) askPair(l *lister, q abi.ListPair) error {
 	work := &listing{
 		trees: [2]confine.Tree{treediff.Old: old.tree(), treediff.New: new.tree()},
 		path:  p, attrs: q.Flags&abi.ListAttrs != 0, done: make(chan struct{}),
-		created: treediff.Created{Sec: q.CreatedSec, Nsec: q.CreatedNsec, Known: q.CreatedKnown},
+		opts: treediff.Options{
+			Created:  treediff.Created{Sec: q.CreatedSec, Nsec: q.CreatedNsec, Known: q.CreatedKnown},
+			DirTimes: q.Flags&abi.ListDirTimes != 0,
+		},
 	}
 	if q.Flags&abi.ListDeep != 0 {
 		if err := l.deep(work); err != nil {
@@ -202,19 +205,19 @@ func (w *listing) list(l *confine.Lister) {
 
 func (w *listing) same(old, new *confine.Name) bool {
 	was, is := nameOf(old), nameOf(new)
-	return treediff.Agree(&was, &is, w.created)
+	return treediff.Agree(&was, &is, w.opts)
 }
 
 // deep answers from a walk through all that lies beneath the first directory
 // that was asked for.
 func (l *lister) deep(w *listing) error {
 	d := &l.walked
-	if d.found == nil || d.trees != w.trees || d.attrs != w.attrs || d.created != w.created || !d.found.Covers(w.path) {
+	if d.found == nil || d.trees != w.trees || d.attrs != w.attrs || d.opts != w.opts || !d.found.Covers(w.path) {
 		found, err := l.names.Walk(l.ctx, w.trees[treediff.Old], w.trees[treediff.New], w.path, w.attrs, w.same, listWalkers)
 		if err != nil {
 			return err
 		}
-		*d = walked{w.trees, w.attrs, w.created, found}
+		*d = walked{w.trees, w.attrs, w.opts, found}
 	}
 	olds, news, oldErr, newErr, both := d.found.At(w.path)
 	if !both {

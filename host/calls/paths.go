@@ -156,7 +156,9 @@ func (c *Call) XattrList(handle uint64, p, buf []byte) int32 {
 	}
 	var recs []byte
 	for _, n := range names {
-		recs = abi.AppendAttr(recs, n, "")
+		if !isRecord(n) {
+			recs = abi.AppendAttr(recs, n, "")
+		}
 	}
 	return pull(buf, recs)
 }
@@ -221,12 +223,19 @@ func (c *Call) needXattr(name []byte) error {
 	if len(name) == 0 || len(name) > 255 || strings.IndexByte(string(name), 0) >= 0 {
 		return syscall.EINVAL
 	}
+	if isRecord(string(name)) {
+		return fmt.Errorf("attribute %q is the host's own record: %w", name, graphdriver.ErrDenied)
+	}
 	if c.env.xattrGranted(string(name)) {
 		return nil
 	}
 	prefix, _, _ := strings.Cut(string(name), ".")
 	return c.need("xattr." + prefix)
 }
+
+// isRecord reports whether an attribute is one of those by which hosts record
+// what they may not make: no guest reads or makes one.
+func isRecord(name string) bool { return strings.HasPrefix(name, "user.containers.") }
 
 // pull follows the rule of pulling: what does not fit is not written, and its
 // length is returned.

@@ -155,10 +155,10 @@ func (c *comparison) metadata(p string, want *node, got *graphdriver.StoredNode,
 			differ("device", "%s", fmt.Sprintf("%d:%d", got.Major, got.Minor), fmt.Sprintf("%d:%d", want.major, want.minor))
 		}
 	case layertar.Dir:
-		if got.Opaque && !want.opaque {
+		if got.Opaque && !want.mayCut {
 			bad = append(bad, "hides what lies beneath and should not")
 		}
-		if !got.Opaque && want.opaque && !root && c.m.below != nil {
+		if !got.Opaque && want.mustCut && !root {
 			bad = append(bad, "shows what lies beneath and should hide it")
 		}
 	}

@@ -24,7 +24,8 @@ type node struct {
 	xattrs       []layertar.Xattr
 	kids         map[string]*node // of a directory
 
-	opaque bool // of a directory in a delta
+	// Of a directory in a delta: it may hide what lies beneath, and it must.
+	mayCut, mustCut bool
 	// implied: no entry says what it is like.
 	implied bool
 	// stirred: names came or went since its last entry, so its time is not
@@ -103,7 +104,8 @@ func (m *Model) entry(e *layertar.Entry) error {
 		n := old
 		if n == nil || n.kind != layertar.Dir {
 			n = newDir()
-			n.opaque = old != nil && old.kind == layertar.Whiteout && !old.optional && m.belowIsDir(e.Path)
+			n.mayCut = old != nil && old.kind == layertar.Whiteout
+			n.mustCut = n.mayCut && m.belowIsDir(e.Path)
 			dir.kids[name] = n
 		}
 		m.describe(n, e)
@@ -230,7 +232,7 @@ func (m *Model) cut(p string) error {
 		}
 	}
 	if m.delta {
-		dir.opaque = true
+		dir.mayCut, dir.mustCut = true, m.below != nil
 		return nil
 	}
 	m.keepOwn(dir)
@@ -300,9 +302,9 @@ func (m *Model) dir(p string, optional bool) (*node, error) {
 		done = path.Join(done, name)
 		next := at.kids[name]
 		if next == nil || next.kind == layertar.Whiteout {
-			hidden := next != nil && !next.optional
+			hidden := next != nil
 			next = newDir()
-			next.opaque, next.optional = hidden && m.belowIsDir(done), optional
+			next.mayCut, next.mustCut, next.optional = hidden, hidden && m.belowIsDir(done), optional
 			at.kids[name] = next
 			m.stir(at, true)
 		}
