@@ -90,7 +90,7 @@ func (d *Driver) openHome(ctx context.Context) error {
 			made = true
 		}
 		for _, dir := range []string{d.cfg.Home, d.cfg.State} {
-			if err := os.MkdirAll(dir, 0o711); err != nil {
+			if err := os.MkdirAll(dir, 0o710); err != nil {
 				return err
 			}
 		}
@@ -100,6 +100,9 @@ func (d *Driver) openHome(ctx context.Context) error {
 		return err
 	}
 	d.notes = &notes{dir: d.cfg.State, readOnly: d.cfg.ReadOnly}
+	if err := d.believe(made); err != nil {
+		return err
+	}
 	d.env = &calls.Env{
 		Home: d.home, ScratchParent: d.cfg.Scratch, Seals: calls.NewSeals(), Locks: layerlock.New(),
 		Grants: d.cfg.Grants, Unprivileged: d.cfg.Unprivileged, ReadOnly: d.cfg.ReadOnly, ReadsFiles: d.desc.Has(abi.MethodReadFile),
@@ -119,6 +122,29 @@ func (d *Driver) openHome(ctx context.Context) error {
 type homeNote struct {
 	Driver     string `json:"driver"`
 	DiskFormat uint32 `json:"diskFormat"`
+	// Unprivileged: who wrote here could not give files away, and recorded
+	// owners, modes and devices. Records in any other home are not believed.
+	Unprivileged bool `json:"unprivileged,omitempty"`
+}
+
+// believe makes the home show what was recorded, if its note says that there
+// are records: of the user whom the home belongs to, or who writes here now.
+func (d *Driver) believe(made bool) error {
+	var n homeNote
+	if _, err := d.notes.read("home", &n); err != nil {
+		return err
+	}
+	switch {
+	case d.cfg.Unprivileged && !d.cfg.ReadOnly:
+		d.home.Believe(uint32(os.Geteuid()))
+	case n.Unprivileged && !made:
+		st, err := d.home.Lstat(".", confine.NoLinks)
+		if err != nil {
+			return err
+		}
+		d.home.Believe(st.UID)
+	}
+	return nil
 }
 
 // setup runs once per home, before anything writes to it, and refuses a home
@@ -133,7 +159,14 @@ func (d *Driver) setup(ctx context.Context, made bool) error {
 		return fmt.Errorf("%s was written in disk format %d (%s), the module writes %d; use the module it was written with, or another root: %w",
 			d.cfg.Home, n.DiskFormat, n.Driver, d.desc.DiskFormat, graphdriver.ErrIncompatibleFS)
 	}
-	if d.cfg.ReadOnly || known && !made {
+	if d.cfg.ReadOnly {
+		return nil
+	}
+	if known && !made {
+		if d.cfg.Unprivileged && !n.Unprivileged {
+			n.Unprivileged = true
+			return d.notes.write("home", n)
+		}
 		return nil
 	}
 	if d.desc.Has(abi.MethodSetup) {
@@ -141,7 +174,7 @@ func (d *Driver) setup(ctx context.Context, made bool) error {
 			return err
 		}
 	}
-	return d.notes.write("home", homeNote{Driver: d.desc.Name + " " + d.desc.Version, DiskFormat: d.desc.DiskFormat})
+	return d.notes.write("home", homeNote{Driver: d.desc.Name + " " + d.desc.Version, DiskFormat: d.desc.DiskFormat, Unprivileged: d.cfg.Unprivileged})
 }
 
 // configure begins the first call of each instance.
@@ -212,7 +245,7 @@ func trace(name string, p calls.Params, c *calls.Call, out *calls.Outcome, err e
 		return append(fields, zap.Error(err))
 	}
 	if a := out.Applied; a.Entries > 0 {
-		fields = append(fields, zap.Int64("entries", a.Entries), zap.Int64("bytes", a.Size),
+		fields = append(fields, zap.Int64("entries", a.Entries), zap.Int64("bytes", a.Size), zap.Int64("recorded", a.Recorded),
 			zap.Int64("ownersLeft", a.LeftOwners), zap.Int64("nodesLeft", a.LeftNodes), zap.Int64("xattrsLeft", a.LeftXattrs))
 	}
 	return fields

@@ -25,8 +25,11 @@ type Applied struct {
 	Stored int64
 	// Entries counts entries carried out.
 	Entries int64
-	// LeftOwners, LeftNodes and LeftXattrs count what this user may not
-	// create; it stays in the archive's record only.
+	// Recorded counts names of which something could not be made and was
+	// recorded beside them.
+	Recorded int64
+	// LeftOwners, LeftNodes and LeftXattrs count what could be neither made
+	// nor recorded; it stays in the archive's record only.
 	LeftOwners, LeftNodes, LeftXattrs int64
 }
 
@@ -35,6 +38,7 @@ func (a *Applied) Add(o Applied) {
 	a.Size += o.Size
 	a.Stored += o.Stored
 	a.Entries += o.Entries
+	a.Recorded += o.Recorded
 	a.LeftOwners += o.LeftOwners
 	a.LeftNodes += o.LeftNodes
 	a.LeftXattrs += o.LeftXattrs
@@ -42,9 +46,9 @@ func (a *Applied) Add(o Applied) {
 
 // ApplyOptions shape an Applier.
 type ApplyOptions struct {
-	// Unprivileged keeps owners, device nodes and privileged attributes out
-	// of the tree where the kernel refuses them, and keeps every file and
-	// directory accessible to its owner.
+	// Unprivileged records owners, modes, devices and attributes where the
+	// kernel refuses them, for a Dir that believes them to show, and keeps
+	// every file and directory accessible to its owner.
 	Unprivileged bool
 	// Over, if set, is the stack that the base is the top of: entries are then
 	// made in overlay's form.
@@ -82,7 +86,8 @@ type Applier struct {
 	// that knows what the archive brought may clear it.
 	later []*job
 
-	upper      *upper // nil for a tree of its own
+	upper      *upper  // nil for a tree of its own
+	keeper     *keeper // nil where nothing is recorded
 	euid, egid uint32
 }
 
@@ -91,7 +96,7 @@ type madeKind uint8
 const (
 	madeOther   madeKind = 1
 	madePayload madeKind = 2
-	madeNothing madeKind = 3 // left out for lack of privilege
+	madeNothing madeKind = 3 // could be neither made nor recorded
 )
 
 type aliasedFile struct {
@@ -109,7 +114,7 @@ func NewApplier(base *Dir, opt ApplyOptions) *Applier {
 		base: base, opt: opt, seed: maphash.MakeSeed(),
 		open: map[string]*parent{}, times: map[uint64]touched{}, made: map[uint64]madeKind{},
 		jobs:  make(chan *job, 4*opt.Writers),
-		upper: newUpper(opt.Over), euid: uint32(os.Geteuid()), egid: uint32(os.Getegid()),
+		upper: newUpper(opt.Over), keeper: newKeeper(base, opt.Unprivileged), euid: uint32(os.Geteuid()), egid: uint32(os.Getegid()),
 	}
 	for range opt.Writers {
 		a.workers.Add(1)
@@ -172,6 +177,9 @@ func (a *Applier) apply(ctx context.Context, e *layertar.Entry, p string, body P
 	}
 	if p == "." {
 		return false, a.applyRoot(e, mtime)
+	}
+	if a.keeper != nil && a.keeper.rec.hides(p) {
+		return false, refused(p, "the name is the host's own")
 	}
 	h, name, err := a.parentOf(p, mtime)
 	if err != nil {
@@ -280,74 +288,6 @@ func (a *Applier) whiteout(ctx context.Context, p string) error {
 	}
 	a.forgetAll()
 	return err
-}
-
-// opaque removes what a directory holds and this archive did not bring. A
-// directory that is not there yet is made, as an entry in it would make it.
-func (a *Applier) opaque(ctx context.Context, p string, mtime Time) error {
-	if err := a.Wait(ctx); err != nil {
-		return err
-	}
-	h, err := a.dir(p, mtime)
-	if err != nil {
-		return err
-	}
-	defer a.release(h)
-	fd, err := openOwnDirAt(h.fd, ".")
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	err = a.keepMade(ctx, fd, h.ino, 0)
-	a.forgetAll()
-	return err
-}
-
-// keepMade removes all names of an open directory that the archive did not
-// bring, at any depth. A directory that leads to what it brought stays.
-func (a *Applier) keepMade(ctx context.Context, fd int, ino uint64, depth int) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	if depth > maxDepth {
-		return unix.ENAMETOOLONG
-	}
-	names, err := readNames(fd)
-	if err != nil {
-		return err
-	}
-	for _, n := range names {
-		made := a.made[a.key(ino, n.name)] != 0
-		if !made {
-			err := unix.Unlinkat(fd, n.name, 0)
-			if err != nil && !errors.Is(err, unix.EISDIR) && !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.ENOENT) {
-				return err
-			}
-			if !errors.Is(err, unix.EISDIR) && !errors.Is(err, unix.EPERM) {
-				continue
-			}
-		} else if n.typ != unix.DT_DIR {
-			continue
-		}
-		sub, err := openOwnDirAt(fd, n.name)
-		if err != nil {
-			return err
-		}
-		st, err := statFd(sub)
-		if err == nil {
-			err = a.keepMade(ctx, sub, st.Ino, depth+1)
-		}
-		unix.Close(sub)
-		if err == nil && !made {
-			if err = unix.Unlinkat(fd, n.name, unix.AT_REMOVEDIR); errors.Is(err, unix.ENOTEMPTY) {
-				err = nil
-			}
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func (a *Applier) fail(err error) error {

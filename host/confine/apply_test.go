@@ -256,7 +256,7 @@ func TestAnApplierStopsWhereItIsTold(t *testing.T) {
 	a.Abort()
 }
 
-func TestWhatAUserMayNotCreateIsCounted(t *testing.T) {
+func TestWhatAUserMayNotCreateIsRecorded(t *testing.T) {
 	if os.Getuid() == 0 {
 		asNobody(t)
 		return
@@ -274,7 +274,8 @@ func TestWhatAUserMayNotCreateIsCounted(t *testing.T) {
 	entries := []*layertar.Entry{foreign, trusted, closed, file("closed/f", "reachable"), device, entry(layertar.Hardlink, "null2", "null")}
 	done, err := apply(d, ApplyOptions{Unprivileged: true}, entries...)
 	must(t, err)
-	if done.LeftOwners != 1 || done.LeftXattrs != 1 || done.LeftNodes != 1 {
+	// The device counts once for each of its names.
+	if done.Recorded != 5 || done.LeftOwners+done.LeftXattrs+done.LeftNodes != 0 {
 		t.Errorf("%+v", done)
 	}
 	reads(t, root, "closed/f", "reachable")

@@ -3,7 +3,6 @@ package confine
 import (
 	"context"
 	"errors"
-	"io"
 	"path"
 	"sync"
 
@@ -16,11 +15,15 @@ const copyWriters = 2
 // CopyTree copies what lies at src to dst, which must not exist, or be an empty
 // directory for a directory to fill; else EEXIST: content, owners, modes, times, attributes, link groups, devices.
 // Data is shared where the file system can (reflink), never by hard links.
-// The root's own attributes are copied too. It does not cross mounts.
+// The root's own attributes are copied too. It does not cross mounts. What from
+// believes is copied as recorded; unprivileged records what cannot be made.
 func CopyTree(ctx context.Context, from *Dir, src string, to *Dir, dst string, unprivileged bool) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	c := &copier{ctx: ctx, cancel: cancel, unprivileged: unprivileged, links: map[uint64]string{}, to: to, jobs: make(chan copyJob, 4*copyWriters)}
+	c := &copier{
+		ctx: ctx, cancel: cancel, rec: from.rec, keep: newKeeper(to, unprivileged), to: to,
+		links: map[uint64]string{}, jobs: make(chan copyJob, 4*copyWriters),
+	}
 	for range copyWriters {
 		c.workers.Add(1)
 		go c.work()
@@ -38,15 +41,16 @@ func CopyTree(ctx context.Context, from *Dir, src string, to *Dir, dst string, u
 }
 
 type copier struct {
-	ctx          context.Context
-	cancel       context.CancelCauseFunc
-	unprivileged bool
-	to           *Dir
-	links        map[uint64]string // inode to the path of its first copy
-	dirs         []copiedDir
-	late         []lateLink
-	jobs         chan copyJob
-	workers      sync.WaitGroup
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
+	rec     *records // of the original
+	keep    *keeper  // of the copy
+	to      *Dir
+	links   map[uint64]string // inode to the path of its first copy
+	dirs    []copiedDir
+	late    []lateLink
+	jobs    chan copyJob
+	workers sync.WaitGroup
 }
 
 type copiedDir struct {
@@ -85,7 +89,7 @@ func (c *copier) tree(from *Dir, src, dst string) error {
 		unix.Close(sfd)
 		return err
 	}
-	st, err := statFd(sfd)
+	st, _, err := from.look(sfd, src, NoLinks)
 	if err != nil {
 		unix.Close(sfd)
 		unix.Close(dfd)
@@ -105,7 +109,7 @@ func (c *copier) target(dst string) error {
 		return err
 	}
 	defer unix.Close(fd)
-	names, rerr := readNames(fd)
+	names, _, rerr := c.to.rec.names(fd)
 	if rerr != nil {
 		return rerr
 	}
@@ -123,14 +127,19 @@ func (c *copier) single(from *Dir, src, dst string) error {
 	}
 	defer unix.Close(sfd)
 	return c.to.withParent("copy", dst, NoLinks, func(dfd int, dname string) error {
-		st, err := statAt(sfd, sname)
+		fd, err := openat2(sfd, sname, unix.O_PATH|unix.O_NOFOLLOW, 0, NoLinks)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(fd)
+		st, link, err := from.look(fd, src, NoLinks)
 		if err != nil {
 			return err
 		}
 		if st.Type() == unix.S_IFREG {
-			return copyFile(sfd, sname, dfd, dname, &st, c.unprivileged)
+			return c.file(sfd, sname, dfd, dname, &st)
 		}
-		return copyNode(sfd, sname, dfd, dname, &st, c.unprivileged)
+		return c.node(sfd, sname, dfd, dname, &st, link)
 	})
 }
 
@@ -141,11 +150,11 @@ func (c *copier) dir(src, dst *sharedDir, p string, st Stat) error {
 		unix.Close(src.fd)
 		unix.Close(dst.fd)
 	}()
-	if err := dressCopy(src.fd, dst.fd, &st, c.unprivileged, false); err != nil {
+	if err := c.dress(src.fd, dst.fd, &st); err != nil {
 		return &PathError{Op: "copy", Path: p, Err: err}
 	}
 	c.dirs = append(c.dirs, copiedDir{path: p, st: st})
-	names, err := readNames(src.fd)
+	names, links, err := c.rec.names(src.fd)
 	if err != nil {
 		return &PathError{Op: "read directory", Path: p, Err: err}
 	}
@@ -153,18 +162,22 @@ func (c *copier) dir(src, dst *sharedDir, p string, st Stat) error {
 		if c.ctx.Err() != nil {
 			return context.Cause(c.ctx)
 		}
-		if err := c.name(src, dst, n.name, path.Join(p, n.name)); err != nil {
+		if err := c.name(src, dst, links, n.name, path.Join(p, n.name)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (c *copier) name(src, dst *sharedDir, name, p string) error {
+func (c *copier) name(src, dst *sharedDir, links linkRecords, name, p string) error {
 	if len(p) > maxPath {
 		return &PathError{Op: "copy", Path: p, Err: unix.ENAMETOOLONG}
 	}
 	st, err := statAt(src.fd, name)
+	var link *linkRecord
+	if err == nil {
+		link, err = c.rec.show(src.fd, name, &st, links)
+	}
 	if err != nil {
 		return &PathError{Op: "stat", Path: p, Err: err}
 	}
@@ -201,7 +214,7 @@ func (c *copier) name(src, dst *sharedDir, name, p string) error {
 			return context.Cause(c.ctx)
 		}
 	}
-	if err := copyNode(src.fd, name, dst.fd, name, &st, c.unprivileged); err != nil {
+	if err := c.node(src.fd, name, dst.fd, name, &st, link); err != nil {
 		return &PathError{Op: "copy", Path: p, Err: err}
 	}
 	return nil
@@ -211,7 +224,7 @@ func (c *copier) work() {
 	defer c.workers.Done()
 	for j := range c.jobs {
 		if c.ctx.Err() == nil {
-			if err := copyFile(j.src.fd, j.name, j.dst.fd, j.name, &j.st, c.unprivileged); err != nil {
+			if err := c.file(j.src.fd, j.name, j.dst.fd, j.name, &j.st); err != nil {
 				c.cancel(&PathError{Op: "copy", Path: j.name, Err: err})
 			}
 		}
@@ -241,7 +254,7 @@ func (c *copier) finish() error {
 	return nil
 }
 
-func copyFile(srcDir int, from string, dstDir int, name string, st *Stat, unprivileged bool) error {
+func (c *copier) file(srcDir int, from string, dstDir int, name string, st *Stat) error {
 	sfd, err := openRegularAt(srcDir, from)
 	if err != nil {
 		return err
@@ -255,134 +268,122 @@ func copyFile(srcDir int, from string, dstDir int, name string, st *Stat, unpriv
 	if err := copyData(dfd, sfd, st.Size); err != nil {
 		return err
 	}
-	if err := dressCopy(sfd, dfd, st, unprivileged, true); err != nil {
+	if err := c.dress(sfd, dfd, st); err != nil {
 		return err
 	}
 	return futimens(dfd, timespec(st.Atim), timespec(st.Mtim))
 }
 
-// copyData shares the data where the file system can, lets the kernel copy it
-// where it cannot, and copies by hand as the last resort.
-func copyData(dfd, sfd int, size int64) error {
-	if size == 0 {
-		return nil
-	}
-	if unix.IoctlFileClone(dfd, sfd) == nil {
-		return nil
-	}
-	for left := size; left > 0; {
-		n, err := unix.CopyFileRange(sfd, nil, dfd, nil, int(min(left, 1<<30)), 0)
-		if err == unix.EINTR {
-			continue
-		}
-		if err != nil && left == size {
-			return copyTo(dfd, fdReader(sfd), size)
-		}
-		if err != nil {
+// dress gives an open copy its original's owner, mode and attributes.
+func (c *copier) dress(sfd, dfd int, st *Stat) error {
+	if c.keep == nil {
+		if err := unix.Fchown(dfd, int(st.UID), int(st.GID)); err != nil {
 			return err
 		}
-		if n == 0 {
-			return io.ErrUnexpectedEOF
+		if err := unix.Fchmod(dfd, st.Mode&0o7777); err != nil {
+			return err
 		}
-		left -= int64(n)
-	}
-	return nil
-}
-
-type fdReader int
-
-func (r fdReader) Read(p []byte) (int, error) {
-	for {
-		n, err := unix.Read(int(r), p)
-		switch {
-		case err == unix.EINTR:
-			continue
-		case err != nil:
-			return 0, err
-		case n == 0 && len(p) > 0:
-			return 0, io.EOF
-		}
-		return n, nil
-	}
-}
-
-// dressCopy gives an open copy its original's owner, mode and attributes.
-func dressCopy(sfd, dfd int, st *Stat, unprivileged, file bool) error {
-	if err := unix.Fchown(dfd, int(st.UID), int(st.GID)); err != nil && !(unprivileged && errors.Is(err, unix.EPERM)) {
-		return err
-	}
-	if err := unix.Fchmod(dfd, st.Mode&0o7777); err != nil {
-		return err
 	}
 	n, err := unix.Flistxattr(sfd, nil)
 	if errors.Is(err, unix.ENOTSUP) || err == nil && n == 0 {
-		return nil
+		n, err = 0, nil
 	}
+	if err != nil || n == 0 && c.keep == nil {
+		return err
+	}
+	attrs, err := c.rec.xattrs(sfd, nil)
 	if err != nil {
 		return err
 	}
-	attrs, err := xattrsOf(procPath(sfd))
-	if err != nil {
+	if c.keep != nil {
+		_, err := c.keep.inode(dfd, &wish{Stat: *st, xattrs: attrs, fresh: true})
 		return err
 	}
 	for _, x := range attrs {
-		err := unix.Fsetxattr(dfd, x.Name, []byte(x.Value), 0)
-		if err != nil && !(unprivileged && errors.Is(err, unix.EPERM)) {
+		if err := unix.Fsetxattr(dfd, x.Name, []byte(x.Value), 0); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// copyNode copies a symlink, device, fifo or socket.
-func copyNode(srcDir int, from string, dstDir int, name string, st *Stat, unprivileged bool) error {
+// node copies a symlink, device, fifo or socket. link is what is recorded of a
+// symlink.
+func (c *copier) node(srcDir int, from string, dstDir int, name string, st *Stat, link *linkRecord) error {
 	sfd, err := openat2(srcDir, from, unix.O_PATH|unix.O_NOFOLLOW, 0, NoLinks)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(sfd)
+	attrs, err := c.rec.xattrs(sfd, link)
+	if err != nil {
+		return err
+	}
+	w := &wish{Stat: *st, xattrs: attrs, fresh: true}
 	if st.Type() == unix.S_IFLNK {
-		target, err := readlinkFd(sfd)
-		if err != nil {
-			return err
-		}
-		err = unix.Symlinkat(target, dstDir, name)
-		if err != nil {
-			return err
-		}
-	} else if err := unix.Mknodat(dstDir, name, st.Mode, int(st.Rdev)); err != nil {
-		return err
+		err = c.symlink(sfd, dstDir, name, w)
+	} else {
+		err = c.special(dstDir, name, w)
 	}
-	if err := unix.Fchownat(dstDir, name, int(st.UID), int(st.GID), unix.AT_SYMLINK_NOFOLLOW); err != nil && !(unprivileged && errors.Is(err, unix.EPERM)) {
-		return err
-	}
-	dfd, err := openat2(dstDir, name, unix.O_PATH|unix.O_NOFOLLOW, 0, NoLinks)
 	if err != nil {
 		return err
-	}
-	defer unix.Close(dfd)
-	if st.Type() != unix.S_IFLNK {
-		if err := unix.Chmod(procPath(dfd), st.Mode&0o7777); err != nil {
-			return err
-		}
-	}
-	attrs, err := xattrsOf(procPath(sfd))
-	if err != nil {
-		return err
-	}
-	for _, x := range attrs {
-		if err := unix.Setxattr(procPath(dfd), x.Name, []byte(x.Value), 0); err != nil && !(unprivileged && errors.Is(err, unix.EPERM)) {
-			return err
-		}
 	}
 	return setTimesAt(dstDir, name, st.Mtim)
 }
 
-func readlinkFd(fd int) (string, error) {
-	buf := make([]byte, 4096)
-	n, err := unix.Readlinkat(fd, "", buf)
+func (c *copier) symlink(sfd, dstDir int, name string, w *wish) error {
+	target, err := readlinkFd(sfd)
 	if err != nil {
-		return "", err
+		return err
 	}
-	return string(buf[:n]), nil
+	if err := unix.Symlinkat(target, dstDir, name); err != nil {
+		return err
+	}
+	if c.keep != nil {
+		_, err := c.keep.link(dstDir, name, target, w)
+		return err
+	}
+	return plainNode(dstDir, name, w)
+}
+
+func (c *copier) special(dstDir int, name string, w *wish) error {
+	if c.keep == nil {
+		if err := unix.Mknodat(dstDir, name, w.Mode, int(w.Rdev)); err != nil {
+			return err
+		}
+		return plainNode(dstDir, name, w)
+	}
+	if err := c.keep.node(dstDir, name, w); err != nil {
+		return err
+	}
+	fd, err := openat2(dstDir, name, unix.O_PATH|unix.O_NOFOLLOW, 0, NoLinks)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	_, err = c.keep.inode(fd, w)
+	return err
+}
+
+// plainNode gives a copied name what it is to have where nothing is recorded.
+func plainNode(dstDir int, name string, w *wish) error {
+	if err := unix.Fchownat(dstDir, name, int(w.UID), int(w.GID), unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return err
+	}
+	fd, err := openat2(dstDir, name, unix.O_PATH|unix.O_NOFOLLOW, 0, NoLinks)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	if w.Type() != unix.S_IFLNK {
+		if err := unix.Chmod(procPath(fd), w.Mode&0o7777); err != nil {
+			return err
+		}
+	}
+	for _, x := range w.xattrs {
+		if err := unix.Setxattr(procPath(fd), x.Name, []byte(x.Value), 0); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -70,19 +70,23 @@ func (l *Lister) Details(d *Dir, p string, full bool) ([]Detail, error) {
 		return nil, err
 	}
 	defer unix.Close(fd)
-	raw, err := readNames(fd)
+	raw, links, err := d.rec.names(fd)
 	if err != nil {
 		return nil, &PathError{Op: "read directory", Path: p, Err: err}
 	}
 	out := make([]Detail, 0, len(raw))
 	for _, n := range raw {
 		st, err := statAt(fd, n.name)
+		var link *linkRecord
+		if err == nil {
+			link, err = d.rec.show(fd, n.name, &st, links)
+		}
 		if err == unix.ENOENT {
 			continue // gone meanwhile
 		}
 		det := Detail{Name: n.name, Stat: st}
 		if err == nil && full {
-			err = det.fill(fd)
+			err = det.fill(d.rec, fd, link)
 		}
 		if err != nil {
 			return nil, &PathError{Op: "read", Path: join(clean(p), n.name), Err: err}
@@ -94,15 +98,15 @@ func (l *Lister) Details(d *Dir, p string, full bool) ([]Detail, error) {
 
 // Self is the directory itself, without a name.
 func (l *Lister) Self(d *Dir) (Detail, error) {
-	st, err := statFd(d.fd)
+	st, _, err := d.look(d.fd, ".", NoLinks)
 	if err != nil {
 		return Detail{}, err
 	}
 	det := Detail{Stat: st}
-	return det, det.attrs(procPath(d.fd))
+	return det, det.attrs(d.rec, d.fd, nil)
 }
 
-func (d *Detail) fill(dirfd int) error {
+func (d *Detail) fill(rec *records, dirfd int, link *linkRecord) error {
 	has, err := hasXattrs(dirfd, d.Name)
 	if err != nil || !has && d.Stat.Type() != unix.S_IFLNK {
 		return err
@@ -117,16 +121,17 @@ func (d *Detail) fill(dirfd int) error {
 			return err
 		}
 	}
-	if !has {
+	if !has && link == nil {
 		return nil
 	}
-	return d.attrs(procPath(fd))
+	return d.attrs(rec, fd, link)
 }
 
-func (d *Detail) attrs(p string) (err error) {
-	if d.Xattrs, err = xattrsOf(p); err != nil || d.Stat.Type() != unix.S_IFDIR {
+func (d *Detail) attrs(rec *records, fd int, link *linkRecord) (err error) {
+	if d.Xattrs, err = rec.xattrs(fd, link); err != nil || d.Stat.Type() != unix.S_IFDIR {
 		return err
 	}
+	p := procPath(fd)
 	names, err := xattrNames(p)
 	if err != nil {
 		return err

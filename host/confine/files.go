@@ -30,6 +30,9 @@ func (d *Dir) OpenFile(p string, flags int, perm uint32, how How, noLinked bool)
 	if err != nil {
 		return -1, err
 	}
+	if d.rec.isLinkFile(looked) {
+		return -1, &PathError{Op: "open", Path: p, Err: unix.ENOENT}
+	}
 	if err := mayOpen(&st, flags, writes, noLinked); err != nil {
 		return -1, &PathError{Op: "open", Path: p, Err: err}
 	}
@@ -88,7 +91,7 @@ type DirName struct {
 }
 
 // ReadDirNames reads an open directory, sorted by name. Names that are not
-// UTF-8 are left out: WASI could not name them back.
+// UTF-8 are left out: WASI could not name them back. So is the host's own file.
 func ReadDirNames(fd int) ([]DirName, error) {
 	raw, err := readNames(fd)
 	if err != nil {
@@ -96,7 +99,7 @@ func ReadDirNames(fd int) ([]DirName, error) {
 	}
 	out := make([]DirName, 0, len(raw))
 	for _, n := range raw {
-		if utf8.ValidString(n.name) {
+		if utf8.ValidString(n.name) && n.name != linkFile {
 			out = append(out, DirName{Name: n.name, Ino: n.ino, Type: uint32(n.typ) << 12})
 		}
 	}

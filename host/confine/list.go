@@ -18,6 +18,7 @@ type Name struct {
 
 	layer  int  // of a Stack
 	opaque bool // a directory that hides what lies beneath it
+	link   *linkRecord
 }
 
 // Lister lists directories with everything a comparison needs. Its digests
@@ -36,20 +37,24 @@ func (l *Lister) read(d *Dir, p string, attrs bool, opaque string) ([]Name, erro
 		return nil, err
 	}
 	defer unix.Close(fd)
-	raw, err := readNames(fd)
+	raw, links, err := d.rec.names(fd)
 	if err != nil {
 		return nil, &PathError{Op: "read directory", Path: p, Err: err}
 	}
 	out := make([]Name, 0, len(raw))
 	for _, n := range raw {
 		st, err := statAt(fd, n.name)
+		var link *linkRecord
+		if err == nil {
+			link, err = d.rec.show(fd, n.name, &st, links)
+		}
 		if err == unix.ENOENT {
 			continue // gone meanwhile
 		}
 		if err != nil {
 			return nil, &PathError{Op: "stat", Path: p + "/" + n.name, Err: err}
 		}
-		out = append(out, Name{Name: n.name, Stat: st})
+		out = append(out, Name{Name: n.name, Stat: st, link: link})
 	}
 	for i := range out {
 		n := &out[i]
@@ -58,8 +63,8 @@ func (l *Lister) read(d *Dir, p string, attrs bool, opaque string) ([]Name, erro
 			continue
 		}
 		has, err := hasXattrs(fd, n.Name)
-		if err == nil && has {
-			err = l.attrs(fd, n, attrs, looks, opaque)
+		if err == nil && (has || n.link != nil) {
+			err = l.attrs(d.rec, fd, n, attrs, looks, opaque)
 		}
 		if err != nil && err != unix.ENOENT {
 			return nil, &PathError{Op: "read extended attributes in", Path: p, Err: err}
@@ -68,7 +73,7 @@ func (l *Lister) read(d *Dir, p string, attrs bool, opaque string) ([]Name, erro
 	return out, nil
 }
 
-func (l *Lister) attrs(dirfd int, n *Name, digest, looks bool, opaque string) error {
+func (l *Lister) attrs(rec *records, dirfd int, n *Name, digest, looks bool, opaque string) error {
 	fd, err := unix.Openat(dirfd, n.Name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return err
@@ -82,9 +87,11 @@ func (l *Lister) attrs(dirfd int, n *Name, digest, looks bool, opaque string) er
 		n.opaque = string(v) == "y"
 	}
 	if digest {
-		n.Attrs, err = attrDigest(l.seed, procPath(fd))
+		attrs, err := rec.xattrs(fd, n.link)
+		n.Attrs = attrDigest(l.seed, attrs)
+		return err
 	}
-	return err
+	return nil
 }
 
 // sysListxattrat is listxattrat(2), Linux 6.13, the same number everywhere.

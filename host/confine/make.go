@@ -34,13 +34,18 @@ func (a *Applier) makeDir(h *parent, name string, e *layertar.Entry, mtime Time)
 			return err
 		}
 	}
-	return a.dress(fd, e, mtime)
+	return a.dress(fd, e, mtime, err == nil)
 }
 
 // undress removes the attributes of a directory that was there and that its
 // entry does not name. (OCI image-spec, layer: what an entry says of a
 // directory that exists replaces what it had.)
 func (a *Applier) undress(fd int, e *layertar.Entry) error {
+	if a.keeper != nil {
+		if err := a.keeper.undress(fd, e.Xattrs); err != nil {
+			return err
+		}
+	}
 	names, err := xattrNames(procPath(fd))
 	if err != nil {
 		return err
@@ -67,13 +72,17 @@ func (a *Applier) applyRoot(e *layertar.Entry, mtime Time) error {
 		return err
 	}
 	defer unix.Close(fd)
-	return a.dress(fd, e, mtime)
+	return a.dress(fd, e, mtime, false)
 }
 
 // dress sets owner, mode and attributes of an open directory and notes its
 // time.
-func (a *Applier) dress(fd int, e *layertar.Entry, mtime Time) error {
-	if err := a.attributes(fd, e, 0o700, false); err != nil {
+func (a *Applier) dress(fd int, e *layertar.Entry, mtime Time, fresh bool) error {
+	err := a.kept(fd, e, unix.S_IFDIR, fresh)
+	if a.keeper == nil {
+		err = a.attributes(fd, e, false)
+	}
+	if err != nil {
 		return err
 	}
 	st, err := statFd(fd)
@@ -88,19 +97,14 @@ func (a *Applier) dress(fd int, e *layertar.Entry, mtime Time) error {
 }
 
 // attributes sets owner, mode and extended attributes of an open file, in the
-// order in which none undoes another. floor is what mode keeps for its owner
-// where the owner is all that reads it; own says that the owner is right.
-func (a *Applier) attributes(fd int, e *layertar.Entry, floor uint32, own bool) error {
-	mode := e.Mode
-	if a.opt.Unprivileged {
-		mode |= floor
-	}
+// order in which none undoes another. own says that the owner is right.
+func (a *Applier) attributes(fd int, e *layertar.Entry, own bool) error {
 	if !own {
 		if err := a.left(unix.Fchown(fd, int(e.UID), int(e.GID)), &a.done.LeftOwners); err != nil {
 			return err
 		}
 	}
-	if err := unix.Fchmod(fd, mode); err != nil {
+	if err := unix.Fchmod(fd, e.Mode); err != nil {
 		return err
 	}
 	for _, x := range e.Xattrs {
@@ -174,6 +178,9 @@ func (a *Applier) dressLinked(h *parent, name string, e *layertar.Entry, mtime T
 	if err != nil {
 		return err
 	}
+	if a.keeper != nil {
+		return a.keepLinked(h, name, e, &st, mtime)
+	}
 	if st.UID != e.UID || st.GID != e.GID {
 		err := unix.Fchownat(h.fd, name, int(e.UID), int(e.GID), unix.AT_SYMLINK_NOFOLLOW)
 		if err := a.left(err, &a.done.LeftOwners); err != nil {
@@ -202,6 +209,9 @@ func (a *Applier) node(ctx context.Context, h *parent, name string, key uint64, 
 		a.done.Stored += int64(len(e.Link))
 	}
 	err := a.replaceable(ctx, h, name, func() error {
+		if a.keeper != nil && e.Kind != layertar.Symlink {
+			return a.keeper.node(h.fd, name, wishOf(e, nodeTypes[e.Kind]))
+		}
 		switch e.Kind {
 		case layertar.Symlink:
 			return unix.Symlinkat(e.Link, h.fd, name)
@@ -213,15 +223,11 @@ func (a *Applier) node(ctx context.Context, h *parent, name string, key uint64, 
 			return unix.Mknodat(h.fd, name, unix.S_IFBLK|0o600, int(unix.Mkdev(e.Major, e.Minor)))
 		}
 	})
-	if a.opt.Unprivileged && errors.Is(err, unix.EPERM) {
-		a.made[key] = madeNothing
-		a.mu.Lock()
-		a.done.LeftNodes++
-		a.mu.Unlock()
-		return nil
-	}
 	if err != nil {
 		return err
+	}
+	if a.keeper != nil {
+		return a.keepNode(h, name, key, e, mtime)
 	}
 	return a.dressNode(h, name, e, mtime)
 }
@@ -350,7 +356,12 @@ func (a *Applier) write(j *job) error {
 		return err
 	}
 	own := j.e.UID == a.euid && j.e.GID == a.egid && j.h.mode&unix.S_ISGID == 0
-	if err := a.attributes(fd, j.e, 0o600, own); err != nil {
+	if a.keeper != nil {
+		err = a.kept(fd, j.e, unix.S_IFREG, true)
+	} else {
+		err = a.attributes(fd, j.e, own)
+	}
+	if err != nil {
 		return err
 	}
 	if j.aliased && j.e.Size > 0 {

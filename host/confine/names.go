@@ -59,6 +59,17 @@ func (d *Dir) Readlink(p string, how How) (string, error) {
 	return target, nil
 }
 
+func readlinkFd(fd int) (string, error) { return readlinkAt(fd, "") }
+
+func readlinkAt(dirfd int, name string) (string, error) {
+	buf := make([]byte, 4096)
+	n, err := unix.Readlinkat(dirfd, name, buf)
+	if err != nil {
+		return "", err
+	}
+	return string(buf[:n]), nil
+}
+
 // Unlink removes one name that is not a directory.
 func (d *Dir) Unlink(p string, how How) error {
 	return d.withParent("unlink", p, how, func(fd int, base string) error {
@@ -69,6 +80,9 @@ func (d *Dir) Unlink(p string, how How) error {
 // Rmdir removes an empty directory.
 func (d *Dir) Rmdir(p string, how How) error {
 	return d.withParent("remove directory", p, how, func(fd int, base string) error {
+		if d.rec != nil {
+			return rmdirAt(fd, base)
+		}
 		return unix.Unlinkat(fd, base, unix.AT_REMOVEDIR)
 	})
 }

@@ -49,8 +49,12 @@ func (d *Dir) OpenRegular(p string, how How) (*os.File, error) {
 		return nil, err
 	}
 	defer unix.Close(fd)
-	file, err := reopenRegular(fd)
-	if st, serr := statFd(fd); err != nil && serr == nil && st.Type() != unix.S_IFREG {
+	file := -1
+	held := d.rec.regular(fd)
+	if err = held; err == nil {
+		file, err = reopenRegular(fd)
+	}
+	if st, serr := statFd(fd); err != nil && serr == nil && (st.Type() != unix.S_IFREG || errors.Is(held, unix.EINVAL)) {
 		return nil, &PathError{Op: "open", Path: p, Err: ErrNotRegular}
 	}
 	if err != nil {
@@ -127,7 +131,10 @@ func (d *Dir) openRegularFd(p string) (int, error) {
 		return -1, err
 	}
 	defer unix.Close(fd)
-	file, err := reopenRegular(fd)
+	file := -1
+	if err = d.rec.regular(fd); err == nil {
+		file, err = reopenRegular(fd)
+	}
 	if err != nil {
 		return -1, &PathError{Op: "open", Path: p, Err: err}
 	}
@@ -142,14 +149,14 @@ func (d *Dir) Usage(ctx context.Context, p string) (int64, error) {
 		return 0, err
 	}
 	defer unix.Close(fd)
-	return usage(ctx, fd, 0, map[uint64]struct{}{})
+	return usage(ctx, d.rec, fd, 0, map[uint64]struct{}{})
 }
 
 // maxDepth is how deep a tree is followed, each directory holding descriptors:
 // deeper than any path can name.
 const maxDepth = 2048
 
-func usage(ctx context.Context, fd, depth int, seen map[uint64]struct{}) (int64, error) {
+func usage(ctx context.Context, rec *records, fd, depth int, seen map[uint64]struct{}) (int64, error) {
 	if ctx.Err() != nil {
 		return 0, context.Cause(ctx)
 	}
@@ -159,6 +166,9 @@ func usage(ctx context.Context, fd, depth int, seen map[uint64]struct{}) (int64,
 	names, err := readNames(fd)
 	if err != nil {
 		return 0, err
+	}
+	if rec != nil {
+		names, _ = withoutLinkFile(names)
 	}
 	var total int64
 	for _, n := range names {
@@ -183,7 +193,7 @@ func usage(ctx context.Context, fd, depth int, seen map[uint64]struct{}) (int64,
 		if err != nil {
 			return 0, err
 		}
-		size, err := usage(ctx, sub, depth+1, seen)
+		size, err := usage(ctx, rec, sub, depth+1, seen)
 		unix.Close(sub)
 		if err != nil {
 			return 0, err

@@ -27,7 +27,8 @@ const (
 // Dir is an open directory that paths are resolved beneath.
 type Dir struct {
 	fd   int
-	name string // for messages only
+	name string   // for messages only
+	rec  *records // nil to show what is
 }
 
 // OpenDir opens a directory of the host by its absolute path. The path is the
@@ -46,7 +47,7 @@ func (d *Dir) Sub(p string, how How) (*Dir, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Dir{fd: fd, name: path.Join(d.name, p)}, nil
+	return &Dir{fd: fd, name: path.Join(d.name, p), rec: d.rec}, nil
 }
 
 // Name is the path that d was opened by.
@@ -71,6 +72,9 @@ func (d *Dir) Identity() (dev, ino uint64, err error) {
 func (d *Dir) open(p string, flags int, mode uint32, how How) (int, error) {
 	if p == "" {
 		p = "."
+	}
+	if d.rec.hides(p) {
+		return -1, &PathError{Op: "open", Path: p, Err: unix.ENOENT}
 	}
 	fd, err := openat2(d.fd, p, flags, mode, how)
 	if err != nil {
@@ -97,6 +101,9 @@ func (d *Dir) parent(p string, how How) (fd int, base string, err error) {
 	dir, base := path.Split(p)
 	if base == "" || base == "." || base == ".." {
 		return -1, "", &PathError{Op: "resolve", Path: p, Err: unix.EINVAL}
+	}
+	if d.rec.hides(base) {
+		return -1, "", &PathError{Op: "resolve", Path: p, Err: unix.ENOENT}
 	}
 	fd, err = d.open(strings.TrimSuffix(dir, "/"), unix.O_PATH|unix.O_DIRECTORY, 0, how)
 	return fd, base, err

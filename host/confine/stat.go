@@ -54,14 +54,16 @@ func statFd(fd int) (Stat, error) {
 	return fromStat(&st), nil
 }
 
-// Lstat looks at p without following a last symlink.
+// Lstat looks at p without following a last symlink. A Dir that believes
+// records shows what they say.
 func (d *Dir) Lstat(p string, how How) (Stat, error) {
 	fd, err := d.open(p, unix.O_PATH|unix.O_NOFOLLOW, 0, how)
 	if err != nil {
 		return Stat{}, err
 	}
 	defer unix.Close(fd)
-	return statFd(fd)
+	st, _, err := d.look(fd, p, how)
+	return st, err
 }
 
 // Stat looks at p, following symlinks within the directory.
@@ -71,7 +73,11 @@ func (d *Dir) Stat(p string, how How) (Stat, error) {
 		return Stat{}, err
 	}
 	defer unix.Close(fd)
-	return statFd(fd)
+	st, err := statFd(fd)
+	if err == nil {
+		err = d.rec.lookInode(fd, &st)
+	}
+	return st, err
 }
 
 func timespec(t Time) unix.Timespec { return unix.Timespec{Sec: t.Sec, Nsec: int64(t.Nsec)} }

@@ -186,15 +186,16 @@ func (t *TarWriter) read() {
 
 // load looks at a file, fills its header and reads it if it is small.
 func (t *TarWriter) load(it *tarItem) error {
-	fd, err := openLink(it.base, it.path)
+	d, fd, err := openLink(it.base, it.path)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(fd)
-	if it.st, err = statFd(fd); err != nil {
+	var link *linkRecord
+	if it.st, link, err = d.look(fd, it.path, NoLinks); err != nil {
 		return err
 	}
-	if err := t.header(it, fd); err != nil {
+	if err := t.header(it, d.rec, fd, link); err != nil {
 		return &PathError{Op: "read", Path: it.path, Err: err}
 	}
 	if it.body != nil && it.st.Size != it.size {
@@ -207,12 +208,13 @@ func (t *TarWriter) load(it *tarItem) error {
 }
 
 // openLink opens what lies at p itself, to look at it.
-func openLink(t Tree, p string) (int, error) {
+func openLink(t Tree, p string) (*Dir, int, error) {
 	d, err := t.at(p)
 	if err != nil {
-		return -1, err
+		return nil, -1, err
 	}
-	return d.open(p, unix.O_PATH|unix.O_NOFOLLOW, 0, NoLinks)
+	fd, err := d.open(p, unix.O_PATH|unix.O_NOFOLLOW, 0, NoLinks)
+	return d, fd, err
 }
 
 func (t *TarWriter) open(it *tarItem, pathFd int) error {
@@ -232,7 +234,7 @@ func (t *TarWriter) open(it *tarItem, pathFd int) error {
 	return nil
 }
 
-func (t *TarWriter) header(it *tarItem, fd int) error {
+func (t *TarWriter) header(it *tarItem, rec *records, fd int, link *linkRecord) error {
 	h, st := it.hdr, &it.st
 	h.Format = tar.FormatPAX
 	h.Mode = int64(st.Mode & 0o7777)
@@ -268,7 +270,7 @@ func (t *TarWriter) header(it *tarItem, fd int) error {
 	if st.Type() == unix.S_IFCHR || st.Type() == unix.S_IFBLK {
 		h.Devmajor, h.Devminor = int64(unix.Major(st.Rdev)), int64(unix.Minor(st.Rdev))
 	}
-	attrs, err := xattrsOf(procPath(fd))
+	attrs, err := rec.xattrs(fd, link)
 	if err != nil {
 		return err
 	}
@@ -351,7 +353,7 @@ func (t *TarWriter) openLate(it *tarItem) error {
 	if it.st.Type() != unix.S_IFREG || it.st.Size == 0 {
 		return nil
 	}
-	fd, err := openLink(it.base, it.path)
+	_, fd, err := openLink(it.base, it.path)
 	if err != nil {
 		return err
 	}

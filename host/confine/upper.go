@@ -210,7 +210,7 @@ func (a *Applier) lend(e *layertar.Entry, p string, mtime *Time) error {
 		return err
 	}
 	defer unix.Close(fd)
-	if e.Xattrs, err = xattrsOf(procPath(fd)); err != nil {
+	if e.Xattrs, err = dir.rec.xattrs(fd, nil); err != nil {
 		return err
 	}
 	e.Mode, e.UID, e.GID, *mtime = st.Mode&0o7777, st.UID, st.GID, st.Mtim
@@ -242,7 +242,7 @@ func (a *Applier) bringUp(ctx context.Context, link string, mtime Time) (string,
 	if a.isMark(h, name) {
 		return "", unix.ENOENT
 	}
-	err = CopyTree(ctx, dir, p, &Dir{fd: h.fd, name: p}, name, a.opt.Unprivileged)
+	err = CopyTree(ctx, dir, p, &Dir{fd: h.fd, name: p, rec: a.base.rec}, name, a.opt.Unprivileged)
 	if errors.Is(err, unix.EEXIST) { // brought up before, by another way to it
 		return p, nil
 	}

@@ -14,13 +14,13 @@ import (
 )
 
 // kept reports whether an extended attribute belongs to the content of a
-// layer. Those of overlay file systems, of user namespaces' bookkeeping and
+// layer. Those of overlay file systems, records of what could not be made and
 // labels that a machine sets by itself do not.
 func kept(name string) bool {
 	switch {
 	case strings.HasPrefix(name, "trusted.overlay."), strings.HasPrefix(name, "user.overlay."):
 		return false
-	case name == "user.containers.override_stat":
+	case strings.HasPrefix(name, recordPrefix):
 		return false
 	case name == "security.selinux", name == "security.ima", name == "security.evm":
 		return false
@@ -92,12 +92,11 @@ func xattrValue(p, name string) ([]byte, error) {
 	}
 }
 
-// attrDigest condenses the attributes of the inode behind p: 0 for none, and
-// within one seed equal for equal sets.
-func attrDigest(seed maphash.Seed, p string) (uint64, error) {
-	attrs, err := xattrsOf(p)
-	if err != nil || len(attrs) == 0 {
-		return 0, err
+// attrDigest condenses attributes: 0 for none, and within one seed equal for
+// equal sets.
+func attrDigest(seed maphash.Seed, attrs []layertar.Xattr) uint64 {
+	if len(attrs) == 0 {
+		return 0
 	}
 	var h maphash.Hash
 	h.SetSeed(seed)
@@ -109,5 +108,5 @@ func attrDigest(seed maphash.Seed, p string) (uint64, error) {
 		h.WriteString(a.Name)
 		h.WriteString(a.Value)
 	}
-	return h.Sum64() | 1, nil
+	return h.Sum64() | 1
 }
