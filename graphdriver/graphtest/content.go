@@ -15,9 +15,9 @@ func contentCases() []testCase {
 		{name: "NamesThatAreNotUTF8", run: rawNames},
 		{name: "LongNames", run: longNames},
 		{name: "ExtendedAttributes", run: userXattrs},
-		{name: "FileCapabilities", privileged: true, run: capabilities},
-		{name: "OwnersAndModes", privileged: true, run: owners},
-		{name: "DevicesAndFifos", privileged: true, run: devices},
+		{name: "FileCapabilities", run: capabilities},
+		{name: "OwnersAndModes", run: owners},
+		{name: "DevicesAndFifos", run: devices},
 		{name: "LargeFiles", run: largeFiles},
 		{name: "ManyEntriesOfEveryKind", run: manyKinds},
 	}

@@ -3,6 +3,7 @@ package graphtest
 import (
 	"os"
 	"path/filepath"
+	"time"
 )
 
 // linkCases are about hard links and symlinked parents.
@@ -10,6 +11,8 @@ func linkCases() []testCase {
 	return []testCase{
 		{name: "HardLinksWithinALayer", run: linksWithin},
 		{name: "HardLinksToALowerLayer", run: linksToLower},
+		{name: "NamesLinkedOtherwise", run: linkedOtherwise},
+		{name: "ADirectorysOwnTimeTravels", run: directoryTimes},
 		{name: "SymlinkedParents", run: symlinkedParents},
 		{name: "SymlinksOutLeadNowhere", run: symlinksOut},
 	}
@@ -35,6 +38,55 @@ func linksWithin(s *suite) {
 	}
 	s.travels("l1", "l0")
 	s.travels("l1", "")
+}
+
+// Nothing but which names are of one file tells these trees apart.
+func linkedOtherwise(s *suite) {
+	s.layer("l0", "", File("a", "1"), Link("b", "a"), File("c", "1"), Link("d", "c"), File("e", "1"), Link("f", "e"))
+	s.container("w", "l0")
+	s.in("w", func(dir string) {
+		at := func(name string) string { return filepath.Join(dir, name) }
+		for _, pair := range [][2]string{{"a", "c"}, {"b", "d"}} {
+			s.ok(os.Remove(at(pair[1])))
+			s.ok(os.Link(at(pair[0]), at(pair[1])))
+			s.ok(os.Chtimes(at(pair[0]), Epoch, Epoch))
+		}
+		s.ok(os.Chtimes(dir, Epoch, Epoch))
+	})
+	// b is a's other name here as long as a and b are not parted.
+	s.in("w", func(dir string) {
+		at := func(name string) string { return filepath.Join(dir, name) }
+		for _, name := range []string{"b", "d"} {
+			s.ok(os.Remove(at(name)))
+		}
+		s.ok(os.WriteFile(at("b"), []byte("1"), 0o644))
+		s.ok(os.Chtimes(at("b"), Epoch, Epoch))
+		s.ok(os.Link(at("b"), at("d")))
+	})
+	got := s.tree("w")
+	if got["a"].Group != got["c"].Group || got["b"].Group != got["d"].Group || got["a"].Group == got["b"].Group {
+		s.Fatalf("not what is to be tested: %v", got)
+	}
+	s.travels("w", "l0")
+	s.travels("w", "")
+}
+
+func directoryTimes(s *suite) {
+	s.layer("l0", "", Dir("d"), File("d/x", "1"), Dir("same"))
+	s.container("w", "l0")
+	s.in("w", func(dir string) {
+		p := filepath.Join(dir, "d", "came-and-went")
+		s.ok(os.WriteFile(p, nil, 0o644))
+		s.ok(os.Remove(p))
+		s.ok(os.Chtimes(filepath.Join(dir, "d"), Epoch, Epoch.Add(time.Hour)))
+	})
+	s.wantChanges("w", "l0") // as in moby: what happened to a directory's names is what changes it
+	s.travels("w", "l0")
+	for _, n := range names(s.T, s.diff("w", "l0")) {
+		if n != "d/" {
+			s.Errorf("%q in the diff", n)
+		}
+	}
 }
 
 func linksToLower(s *suite) {

@@ -1,8 +1,11 @@
 package graphtest
 
 import (
+	"archive/tar"
+	"bytes"
 	"crypto/sha256"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -59,6 +62,66 @@ func ReadTree(t testing.TB, dir string) Tree {
 	}
 	walk("")
 	return out
+}
+
+// TreeOf is the tree that an archive of all of it tells of.
+func TreeOf(t testing.TB, archive []byte) Tree {
+	t.Helper()
+	out := Tree{}
+	r := tar.NewReader(bytes.NewReader(archive))
+	for {
+		h, err := r.Next()
+		if err == io.EOF {
+			return out
+		}
+		if err != nil {
+			t.Fatalf("%v\n%s", err, Listing(archive))
+		}
+		p := strings.TrimSuffix(h.Name, "/")
+		n, ok := out[h.Linkname]
+		if h.Typeflag != tar.TypeLink {
+			n = nodeOf(t, h, r)
+		} else if !ok {
+			t.Fatalf("%q is a link to %q, which does not come before it", p, h.Linkname)
+		}
+		if n.Group == "" && n.Mode&unix.S_IFMT != unix.S_IFDIR {
+			n.Group = p
+		}
+		out[p] = n
+	}
+}
+
+var tarTypes = map[byte]uint32{
+	tar.TypeReg: unix.S_IFREG, tar.TypeDir: unix.S_IFDIR, tar.TypeSymlink: unix.S_IFLNK,
+	tar.TypeChar: unix.S_IFCHR, tar.TypeBlock: unix.S_IFBLK, tar.TypeFifo: unix.S_IFIFO,
+}
+
+func nodeOf(t testing.TB, h *tar.Header, body io.Reader) TreeNode {
+	t.Helper()
+	n := TreeNode{
+		Mode: tarTypes[h.Typeflag] | uint32(h.Mode), UID: uint32(h.Uid), GID: uint32(h.Gid),
+		Mtime: h.ModTime.UTC().Format(time.RFC3339Nano), Content: h.Linkname,
+	}
+	switch h.Typeflag {
+	case tar.TypeChar, tar.TypeBlock:
+		n.Rdev = unix.Mkdev(uint32(h.Devmajor), uint32(h.Devminor))
+	case tar.TypeReg:
+		sum := sha256.New()
+		size, err := io.Copy(sum, body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n.Size, n.Content = size, fmt.Sprintf("%x", sum.Sum(nil))
+	}
+	var out []string
+	for key, value := range h.PAXRecords {
+		if name, ok := strings.CutPrefix(key, "SCHILY.xattr."); ok {
+			out = append(out, fmt.Sprintf("%s=%x", name, value))
+		}
+	}
+	slices.Sort(out)
+	n.Xattrs = strings.Join(out, " ")
+	return n
 }
 
 func readNode(t testing.TB, p string) (TreeNode, uint64) {
@@ -141,5 +204,3 @@ func Differences(want, got Tree) []string {
 	sort.Strings(out)
 	return out
 }
-
-func self() (uid, gid int) { return os.Geteuid(), os.Getegid() }
