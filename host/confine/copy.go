@@ -235,8 +235,12 @@ func (c *copier) work() {
 // finish makes the further names of files with several, then sets the times
 // of directories, which all of this has changed.
 func (c *copier) finish() error {
+	to := *c.to
+	if c.keep != nil {
+		to.rec = c.keep.rec
+	}
 	for _, l := range c.late {
-		if err := c.to.Link(l.first, l.path, NoLinks); err != nil {
+		if err := to.Link(l.first, l.path, NoLinks); err != nil {
 			return err
 		}
 	}

@@ -147,6 +147,35 @@ func appendLink(dirfd int, line []byte, make bool) error {
 	return writeAll(fd, line)
 }
 
+// passOn records of a name that a symlink is about to get what is recorded of
+// the one it has. A line for what then does not come counts for nothing.
+func (r *records) passOn(fromDir int, from string, toDir int, to string) error {
+	if r == nil {
+		return nil
+	}
+	st, err := statAt(fromDir, from)
+	if err != nil || st.Type() != unix.S_IFLNK {
+		return nil // what is about to be done says what is wrong
+	}
+	links, err := r.readLinks(fromDir)
+	if err != nil {
+		return err
+	}
+	l, err := links.find(fromDir, from)
+	if l == nil || err != nil {
+		return err
+	}
+	target, err := readlinkAt(fromDir, from)
+	if err != nil {
+		return err
+	}
+	line, err := formatLink(to, target, l.stat, l.xattrs)
+	if err != nil {
+		return err
+	}
+	return appendLink(toDir, line, true)
+}
+
 // openLinkFile opens a linkFile to append to it; -1 if there is none. What is
 // there is looked at before it is opened.
 func openLinkFile(dirfd int, make bool) (int, error) {

@@ -19,6 +19,9 @@ func (d *Dir) Rename(from, to string, how How) error {
 	}
 	defer unix.Close(ffd)
 	return d.withParent("rename", to, how, func(fd int, base string) error {
+		if err := d.rec.passOn(ffd, fbase, fd, base); err != nil {
+			return err
+		}
 		return unix.Renameat(ffd, fbase, fd, base)
 	})
 }
@@ -31,6 +34,9 @@ func (d *Dir) Link(from, to string, how How) error {
 	}
 	defer unix.Close(ffd)
 	return d.withParent("link", to, how, func(fd int, base string) error {
+		if err := d.rec.passOn(ffd, fbase, fd, base); err != nil {
+			return err
+		}
 		return unix.Linkat(ffd, fbase, fd, base, 0)
 	})
 }
