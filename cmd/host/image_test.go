@@ -103,7 +103,7 @@ func TestDamageIsExitThreeAndNamesTheFile(t *testing.T) {
 	if out, _, code := c.do("image", "save", "app:1"); code != exitCorrupt || out != "" {
 		t.Errorf("save to a stream: %d, %d bytes", code, len(out))
 	}
-	content := filepath.Join(c.root, "image", "vfs", "imagedb", "content", "sha256", id[7:])
+	content := filepath.Join(c.root, "image", c.driver(), "imagedb", "content", "sha256", id[7:])
 	if err := os.WriteFile(content, []byte("{}"), 0o600); err != nil {
 		t.Fatal(err)
 	}
