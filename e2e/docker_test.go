@@ -113,6 +113,11 @@ func (d *daemon) stop() {
 	d.ended = nil
 }
 
+// command is one of docker's.
+func (d *daemon) command(args ...string) *exec.Cmd {
+	return exec.Command(d.client, append([]string{"--host", d.host()}, args...)...)
+}
+
 // docker runs a command that must succeed and returns what it printed.
 func (d *daemon) docker(args ...string) string {
 	d.t.Helper()

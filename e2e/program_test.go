@@ -144,7 +144,7 @@ func tool(t testing.TB, name string, args ...string) string {
 func (p *program) chains() map[string]bool {
 	p.t.Helper()
 	used := map[string]bool{}
-	configs, _ := filepath.Glob(filepath.Join(p.root, "image/vfs/imagedb/content/sha256/*"))
+	configs, _ := filepath.Glob(filepath.Join(p.root, "image", p.driver, "imagedb/content/sha256/*"))
 	for _, path := range configs {
 		data, err := os.ReadFile(path)
 		var config struct {
@@ -175,7 +175,7 @@ func (p *program) chains() map[string]bool {
 // transaction, no journal entry, no temporary file.
 func (p *program) nothingLeft() {
 	p.t.Helper()
-	db := filepath.Join(p.root, "image/vfs/layerdb")
+	db := filepath.Join(p.root, "image", p.driver, "layerdb")
 	known, used := map[string]bool{}, p.chains()
 	chains, _ := os.ReadDir(filepath.Join(db, "sha256"))
 	for _, c := range chains {
@@ -188,8 +188,15 @@ func (p *program) nothingLeft() {
 		}
 		known[string(id)] = true
 	}
-	dirs, _ := os.ReadDir(filepath.Join(p.root, "vfs/dir"))
+	home := filepath.Join(p.root, p.driver)
+	if p.driver == "vfs" {
+		home = filepath.Join(home, "dir")
+	}
+	dirs, _ := os.ReadDir(home)
 	for _, d := range dirs {
+		if d.Name() == "l" { // overlay2's symlinks
+			continue
+		}
 		if !known[d.Name()] {
 			p.t.Errorf("the driver holds %s, which belongs to no layer", d.Name())
 		}
@@ -198,13 +205,13 @@ func (p *program) nothingLeft() {
 	for id := range known {
 		p.t.Errorf("layer %s has no directory", id)
 	}
-	for _, empty := range []string{"image/vfs/layerdb/tmp", "bulkhead/vfs/journal"} {
+	for _, empty := range []string{"image/" + p.driver + "/layerdb/tmp", "image/" + p.driver + "/layerdb/mounts", "bulkhead/" + p.driver + "/journal", "bulkhead/" + p.driver + "/containers"} {
 		entries, _ := os.ReadDir(filepath.Join(p.root, empty))
 		for _, e := range entries {
 			p.t.Errorf("%s/%s was left", empty, e.Name())
 		}
 	}
-	for _, dir := range []string{"image/vfs", "image/vfs/imagedb/content/sha256", "image/vfs/imagedb/metadata/sha256"} {
+	for _, dir := range []string{"image/" + p.driver, "image/" + p.driver + "/imagedb/content/sha256", "image/" + p.driver + "/imagedb/metadata/sha256"} {
 		entries, _ := os.ReadDir(filepath.Join(p.root, dir))
 		for _, e := range entries {
 			if strings.HasPrefix(e.Name(), ".") || strings.Contains(e.Name(), "tmp") {
