@@ -59,6 +59,7 @@ func Open(ctx context.Context, cfg Config, compile Compile) (_ *Driver, err erro
 	if err := d.openHome(ctx); err != nil {
 		return nil, fmt.Errorf("driver %s: %w", cfg.Name, err)
 	}
+	d.cleanMounts(ctx)
 	return d, nil
 }
 

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 
+	"go.uber.org/zap"
+
 	"github.com/bulkhead/bulkhead/abi"
 	"github.com/bulkhead/bulkhead/graphdriver"
 	"github.com/bulkhead/bulkhead/host/calls"
@@ -155,6 +157,21 @@ func (d *Driver) Mounts(ctx context.Context) ([]graphdriver.Mount, error) {
 		}
 	}
 	return out, nil
+}
+
+// cleanMounts takes away what processes left mounted that have died. What
+// cannot be taken away stands in nobody's way yet, so it is only told.
+func (d *Driver) cleanMounts(ctx context.Context) {
+	if d.cfg.Mounts == nil {
+		return
+	}
+	taken, err := d.cfg.Mounts.Clean(ctx)
+	for _, m := range taken {
+		d.cfg.Log.Info("unmounted what a process left when it died", zap.String("layer", m.Key), zap.String("target", m.Target), zap.Int("process", m.Maker))
+	}
+	if err != nil {
+		d.cfg.Log.Warn("mounts that processes left when they died stay", zap.Error(err))
+	}
 }
 
 // unmounted refuses to go on with a layer that is mounted.
