@@ -84,7 +84,7 @@ func (d Driver) validate(key string) error {
 	}
 	for _, g := range d.Grants {
 		if !validGrant(g) {
-			return bad(key+".grants", "%q: use chown, setid, mknod.whiteout, mknod.device or xattr.PREFIX", g)
+			return bad(key+".grants", "%q: use chown, setid, mknod.whiteout, mknod.device, mount.overlay or xattr.PREFIX", g)
 		}
 	}
 	return d.Limits.validate(key + ".limits.")
@@ -92,7 +92,7 @@ func (d Driver) validate(key string) error {
 
 func validGrant(name string) bool {
 	prefix, ok := strings.CutPrefix(name, "xattr.")
-	return ok && prefix != "" || slices.Contains([]string{"chown", "setid", "mknod.whiteout", "mknod.device"}, name)
+	return ok && prefix != "" || slices.Contains([]string{"chown", "setid", "mknod.whiteout", "mknod.device", "mount.overlay"}, name)
 }
 
 func (l DriverLimits) validate(key string) error {
