@@ -51,7 +51,7 @@ e2e: build ## run against dockerd, skopeo and umoci (Debian: make deps)
 	$(GO) test $(GOFLAGS_TEST) -tags e2e -count=1 -timeout 30m ./e2e ./image/archive
 
 .PHONY: bench
-bench: build ## compare with a native baseline, moby's packages and tar (as root)
+bench: build ## compare with native code, moby's packages, docker, podman, crane and tar (as root; make deps)
 	cd bench && $(GO) run . $(BENCH)
 
 .PHONY: check
@@ -60,9 +60,11 @@ check: build ## formatting, vet, linter, module files, generated files
 	$(GO) vet ./...
 	$(GO) vet -tags e2e ./e2e
 	cd bench && $(GO) vet ./...
+	cd bench/goarchive && $(GO) vet ./...
 	$(WASMENV) $(GO) build ./abi ./abi/guest ./graphdriver/treediff ./drivers-wasm/... ./examples/minimal-driver ./examples/escape-driver
 	$(GO) mod tidy -diff
 	cd bench && $(GO) mod tidy -diff
+	cd bench/goarchive && $(GO) mod tidy -diff
 	$(GO) mod verify
 	$(GO) run $(STATICCHECK) ./...
 
@@ -75,10 +77,10 @@ fuzz: ## run every fuzz target for FUZZTIME
 		done; done
 
 .PHONY: deps
-deps: ## install what e2e and race need (Debian, as root)
+deps: ## install what e2e, race and bench need (Debian, as root)
 	apt-get update -qq
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-		docker.io skopeo umoci clang lld gcc libc6-dev strace e2fsprogs zstd
+		docker.io podman skopeo umoci clang lld gcc libc6-dev strace e2fsprogs zstd
 
 .PHONY: clean
 clean: ## remove what was built

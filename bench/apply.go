@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,7 +16,7 @@ import (
 
 // applying measures ApplyDiff: an archive on disk becomes a tree.
 func applying(d *drivers, in *input) measurement {
-	through := func(f form) func(context.Context, string, *meter) error {
+	through := func(f form, at string) func(context.Context, string, *meter) error {
 		return func(ctx context.Context, root string, m *meter) error {
 			return d.with(ctx, root, f, func(drv *host.Completed) error {
 				if err := drv.Create(ctx, "layer", "", graphdriver.CreateOptions{}); err != nil {
@@ -24,17 +25,20 @@ func applying(d *drivers, in *input) measurement {
 				if err := m.time(func() error { return applyTo(ctx, drv, "layer", in.path) }); err != nil {
 					return err
 				}
-				return in.unpacked(layerTree(root, "layer"))
+				return in.unpacked(filepath.Join(root, "vfs", at))
 			})
 		}
 	}
 	return measurement{
 		name: "apply-" + in.name, about: "ApplyDiff of " + in.String(), needs: []source{in},
 		variants: []variant{
-			{name: nativeName, run: through(d.native())},
-			{name: wasmName, run: through(d.wasm())},
-			{name: cName, skip: d.noC, run: through(d.inC())},
+			{name: nativeName, run: through(d.native(), "dir/layer")},
+			{name: wasmName, run: through(d.wasm(), "dir/layer")},
+			{name: cName, skip: d.noC, run: through(d.inC(), "layer")},
 			{name: mobyName, run: func(_ context.Context, root string, m *meter) error { return mobyApply(root, in, m) }},
+			{name: newestName, skip: d.noNewest, run: func(ctx context.Context, root string, m *meter) error {
+				return newestApply(ctx, root, in, m)
+			}},
 			{name: tarName, run: func(ctx context.Context, root string, m *meter) error {
 				if err := m.time(func() error { return untar(ctx, root, in.path) }); err != nil {
 					return err
@@ -46,6 +50,7 @@ func applying(d *drivers, in *input) measurement {
 			{of: wasmName, to: nativeName, wall: 1.10},
 			{of: cName, to: nativeName, wall: 1.05},
 			{of: wasmName, to: mobyName, cpu: 0.35},
+			{of: wasmName, to: newestName, cpu: 0.35},
 		},
 	}
 }
@@ -54,7 +59,8 @@ const (
 	nativeName = "vfs, native"
 	wasmName   = "vfs, wasm"
 	cName      = "a driver in C, wasm"
-	mobyName   = "moby go-archive"
+	mobyName   = "moby go-archive 0.1.0, of moby 28"
+	newestName = "moby go-archive 0.3.3, of moby's main branch"
 	tarName    = "tar -xf"
 )
 
@@ -74,6 +80,35 @@ func mobyApply(root string, in *input, m *meter) error {
 		return err
 	})
 	if err != nil {
+		return err
+	}
+	return in.unpacked(dest)
+}
+
+// newestGoArchive is built once, in a module of its own.
+func newestGoArchive(ctx context.Context, tmp string) error {
+	out := goArchiveAt(tmp)
+	if _, err := os.Stat(out); err == nil {
+		return nil
+	}
+	return command(ctx, "go", "build", "-C", "goarchive", "-o", out, ".")
+}
+
+func goArchiveAt(tmp string) string { return filepath.Join(tmp, "goarchive") }
+
+// newestApply has that program do the same, and takes its word for what it
+// took, which leaves its start out.
+func newestApply(ctx context.Context, root string, in *input, m *meter) error {
+	dest := filepath.Join(root, "layer")
+	if err := os.Mkdir(dest, 0o755); err != nil {
+		return err
+	}
+	out, err := exec.CommandContext(ctx, goArchiveAt(filepath.Dir(in.path)), dest, in.path).Output()
+	if err != nil {
+		return &toolError{"goarchive", said(err), err}
+	}
+	m.cost = cost{Crossings: -1}
+	if err := json.Unmarshal(out, &m.cost); err != nil {
 		return err
 	}
 	return in.unpacked(dest)

@@ -26,6 +26,7 @@ type drivers struct {
 	overlay2 []byte
 	c        []byte
 	noC      string // why there is no driver in C
+	noNewest string // why there is no newest go-archive
 }
 
 // newDrivers finds the modules; tmp is for what is compiled.
@@ -40,6 +41,9 @@ func newDrivers(ctx context.Context, tmp string) (*drivers, error) {
 	}
 	if d.c, err = compiledC(ctx, tmp); err != nil {
 		d.noC, _, _ = strings.Cut(err.Error(), "\n")
+	}
+	if err = newestGoArchive(ctx, tmp); err != nil {
+		d.noNewest, _, _ = strings.Cut(err.Error(), "\n")
 	}
 	d.rt, err = engine.New(ctx, engine.Config{CacheDir: filepath.Join(tmp, "modules")})
 	return d, err

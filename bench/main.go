@@ -47,12 +47,17 @@ func main() {
 	flag.Parse()
 	o.Names = flag.Args()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	var err error
-	if j, ok := os.LookupEnv(jobEnv); ok {
-		err = serve(ctx, j)
-	} else {
-		err = run(ctx, o)
-	}
+	// Not on the main goroutine: one of moby's packages ties that to the first
+	// thread, and whatever it waits for would cost a switch of threads.
+	done := make(chan error)
+	go func() {
+		if j, ok := os.LookupEnv(jobEnv); ok {
+			done <- serve(ctx, j)
+			return
+		}
+		done <- run(ctx, o)
+	}()
+	err := <-done
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)

@@ -16,14 +16,19 @@ type tree struct{ nodes map[string]*node }
 
 // node is a file; names that are hard links share one.
 type node struct {
-	file bool
-	size int64
+	dir    bool
+	size   int64 // of a regular file
+	target int64 // of a symbolic link, its length
 }
 
 // treeFacts are what two ways to make the same tree have to agree on.
 type treeFacts struct {
 	Names int
 	Bytes int64 // in regular files, each counted once
+	// Targets is the length of all symbolic links. On overlay2 it is part of a
+	// layer's size, which is that of a directory; on vfs it is not, where the
+	// size is an archive's.
+	Targets int64
 }
 
 func newTree() *tree { return &tree{nodes: map[string]*node{}} }
@@ -63,9 +68,9 @@ func (t *tree) put(h *tar.Header) {
 		return
 	}
 	for dir := path.Dir(name); dir != "." && t.nodes[dir] == nil; dir = path.Dir(dir) {
-		t.nodes[dir] = &node{}
+		t.nodes[dir] = &node{dir: true}
 	}
-	if old := t.nodes[name]; h.Typeflag != tar.TypeDir && old != nil && !old.file {
+	if old := t.nodes[name]; h.Typeflag != tar.TypeDir && old != nil && old.dir {
 		t.removeBeneath(name)
 	}
 	switch h.Typeflag {
@@ -76,9 +81,11 @@ func (t *tree) put(h *tar.Header) {
 		}
 		t.nodes[name] = &node{}
 	case tar.TypeReg:
-		t.nodes[name] = &node{file: true, size: h.Size}
+		t.nodes[name] = &node{size: h.Size}
+	case tar.TypeSymlink:
+		t.nodes[name] = &node{target: int64(len(h.Linkname))}
 	default:
-		t.nodes[name] = &node{}
+		t.nodes[name] = &node{dir: h.Typeflag == tar.TypeDir}
 	}
 }
 
@@ -94,9 +101,10 @@ func (t *tree) facts() treeFacts {
 	f := treeFacts{Names: len(t.nodes)}
 	counted := map[*node]bool{}
 	for _, n := range t.nodes {
-		if n.file && !counted[n] {
+		if !counted[n] {
 			counted[n] = true
 			f.Bytes += n.size
+			f.Targets += n.target
 		}
 	}
 	return f
@@ -111,7 +119,7 @@ func treeAt(dir string) (treeFacts, error) {
 			return err
 		}
 		f.Names++
-		if !d.Type().IsRegular() {
+		if d.IsDir() {
 			return nil
 		}
 		info, err := d.Info()
@@ -124,7 +132,12 @@ func treeAt(dir string) (treeFacts, error) {
 			}
 			counted[st.Ino] = true
 		}
-		f.Bytes += info.Size()
+		switch d.Type() {
+		case 0:
+			f.Bytes += info.Size()
+		case fs.ModeSymlink:
+			f.Targets += info.Size()
+		}
 		return nil
 	})
 	return f, err
