@@ -4,6 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/bulkhead/bulkhead/graphdriver"
 )
 
 // Config is everything that can be set. The tags are the keys of the file;
@@ -90,14 +92,14 @@ func Default() Config {
 }
 
 func dataDir() string {
-	if os.Geteuid() == 0 {
+	if graphdriver.Privileged() {
 		return "/var/lib/bulkhead"
 	}
 	return userDir("XDG_DATA_HOME", ".local/share")
 }
 
 func runDir() string {
-	if os.Geteuid() == 0 {
+	if graphdriver.Privileged() {
 		return "/run/bulkhead"
 	}
 	if dir := os.Getenv("XDG_RUNTIME_DIR"); filepath.IsAbs(dir) {
@@ -107,7 +109,7 @@ func runDir() string {
 }
 
 func cacheDir() string {
-	if os.Geteuid() == 0 {
+	if graphdriver.Privileged() {
 		return "/var/cache/bulkhead"
 	}
 	return userDir("XDG_CACHE_HOME", ".cache")

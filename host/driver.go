@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -57,7 +58,7 @@ func Open(ctx context.Context, cfg Config, compile Compile) (_ *Driver, err erro
 		return nil, fmt.Errorf("driver %s: %w", cfg.Name, err)
 	}
 	if err := d.openHome(ctx); err != nil {
-		return nil, fmt.Errorf("driver %s: %w", cfg.Name, err)
+		return nil, d.named(err)
 	}
 	d.cleanMounts(ctx)
 	return d, nil
@@ -200,6 +201,15 @@ func (d *Driver) settings(facts []graphdriver.Pair) []byte {
 		args = abi.AppendFieldPair(args, abi.FieldFact, f.Key, f.Value)
 	}
 	return args
+}
+
+// named says which driver an error is of, unless it says so itself.
+func (d *Driver) named(err error) error {
+	prefix := "driver " + d.cfg.Name + ": "
+	if strings.HasPrefix(err.Error(), prefix) {
+		return err
+	}
+	return fmt.Errorf("%s%w", prefix, err)
 }
 
 func (d *Driver) log(level uint32, text string) {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -24,7 +23,7 @@ func facts(ctx context.Context, home string, setup bool) []graphdriver.Pair {
 		out = append(out, graphdriver.Pair{Key: "fs", Value: magic.String()})
 	}
 	attrs := "trusted"
-	if inUserNamespace() {
+	if graphdriver.InUserNamespace() {
 		attrs = "user"
 	}
 	out = append(out, graphdriver.Pair{Key: "overlay-attrs", Value: attrs})
@@ -39,17 +38,6 @@ func facts(ctx context.Context, home string, setup bool) []graphdriver.Pair {
 		types = "no"
 	}
 	return append(out, graphdriver.Pair{Key: "overlay", Value: overlay}, graphdriver.Pair{Key: "d_type", Value: types})
-}
-
-// inUserNamespace reports whether this process may not set trusted attributes
-// whatever user it is.
-func inUserNamespace() bool {
-	b, err := os.ReadFile("/proc/self/uid_map")
-	if err != nil {
-		return false
-	}
-	f := strings.Fields(string(b))
-	return len(f) != 3 || f[0] != "0" || f[1] != "0" || f[2] != "4294967295"
 }
 
 // tellsTypes reports whether reading a directory tells types of names.

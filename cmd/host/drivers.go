@@ -209,7 +209,7 @@ func (d *drivers) openAt(ctx context.Context, name, home string) (graphdriver.Dr
 		Embedded: d.embedded(name), Isolation: host.Isolation(settings.Isolation),
 		Options: options(settings), Grants: d.grants(name), Mounts: d.mounts(),
 		Limits: callLimits(settings.Limits), Engine: moduleLimits(settings.Limits),
-		ReadOnly: d.readOnly, Unprivileged: os.Geteuid() != 0, Log: d.log,
+		ReadOnly: d.readOnly, Unprivileged: !graphdriver.Privileged(), Log: d.log,
 	}, compile)
 	if err != nil {
 		return nil, err
