@@ -18,6 +18,8 @@ func contentCases() []testCase {
 		{name: "FileCapabilities", run: capabilities},
 		{name: "OwnersAndModes", run: owners},
 		{name: "DevicesAndFifos", run: devices},
+		{name: "ADiffSaysWhatTheArchiveSaid", run: saysTheSame},
+		{name: "WhatIsChangedByHandIsSeen", run: byHand},
 		{name: "LargeFiles", run: largeFiles},
 		{name: "ManyEntriesOfEveryKind", run: manyKinds},
 	}
@@ -126,6 +128,58 @@ func devices(s *suite) {
 	s.wantChanges("l1", "l0", "D /fifo", "C /loop", "C /null", "A /null2")
 	s.travels("l1", "l0")
 	s.travels("l1", "")
+}
+
+func saysTheSame(s *suite) {
+	euid, egid := os.Geteuid(), os.Getegid()
+	entries := []Entry{
+		Dir("d").Owner(1, 2).Mode(0o2750), File("d/closed", "x").Owner(3, 4).Mode(0), File("d/suid", "x").Mode(0o4711), File("mine", "x").Owner(euid, egid).Mode(0o6400),
+		Dir("sealed").Mode(0o111), File("sealed/f", "x").Mode(0o444), Symlink("s", "suid").Owner(5, 6), Link("d/s", "s").Owner(5, 6).Mode(0o777), Symlink("mine.s", "mine").Owner(euid, egid),
+		Node(tar.TypeChar, "c", 5, 1).Owner(0, 5).Mode(0o620), Node(tar.TypeBlock, "b", 259, 70000).Mode(0o660), Node(tar.TypeFifo, "p", 0, 0).Mode(0o600), Link("d/c", "c").Owner(0, 5).Mode(0o620),
+		File("able", "x").Xattr("security.capability", netBind).Xattr("user.x", "1"), File("trusted", "x").Xattr("trusted.x", "1"), Dir("trusted.d").Xattr("trusted.y", "2"),
+	}
+	s.layer("l0", "", entries...)
+	want := TreeOf(s.T, Archive(s.T, entries...))
+	s.create("child", "l0")
+	for _, id := range []string{"l0", "child"} {
+		got := TreeOf(s.T, s.diff(id, "")) // in the order of names, as the archive
+		if d := Differences(want, got); len(d) > 0 {
+			s.Errorf("%s: %v", id, d)
+		}
+	}
+	s.wantChanges("child", "l0")
+	// Nothing but the metadata of each changes.
+	s.layer("l1", "l0", Dir("d").Owner(1, 3).Mode(0o2750), File("d/closed", "x").Owner(3, 4).Mode(0o400), Symlink("mine.s", "mine").Owner(5, 7),
+		Node(tar.TypeBlock, "b", 259, 70001).Mode(0o660), File("able", "x").Xattr("user.x", "1"), Dir("trusted.d").Xattr("trusted.y", "3"))
+	s.wantChanges("l1", "l0", "C /able", "C /b", "C /d", "C /d/closed", "C /mine.s", "C /trusted.d")
+	s.travels("l1", "l0")
+	s.restart()
+	s.travels("l1", "")
+}
+
+func byHand(s *suite) {
+	s.layer("l0", "", Dir("d").Mode(0o700), File("d/f", "x").Owner(1, 1).Mode(0o4755), File("g", "x").Mode(0o644), Symlink("d/s", "f").Owner(1, 1), File("same", "x").Owner(2, 2).Mode(0o600))
+	s.container("rw", "l0")
+	s.in("rw", func(dir string) {
+		s.ok(os.Chmod(filepath.Join(dir, "d/f"), 0o640))
+		s.ok(os.Chmod(filepath.Join(dir, "d"), 0o750))
+		s.ok(os.Remove(filepath.Join(dir, "d/s")))
+		s.ok(os.Symlink("elsewhere", filepath.Join(dir, "d/s")))
+		s.ok(os.Rename(filepath.Join(dir, "g"), filepath.Join(dir, "h")))
+	})
+	s.wantChanges("rw", "l0", "C /d", "C /d/f", "C /d/s", "D /g", "A /h")
+	got := s.tree("rw")
+	if n := got["d/f"]; n.Mode&0o7777 != 0o640 || n.UID != 1 {
+		s.Errorf("d/f: %+v", n)
+	}
+	if n := got["d/s"]; n.Content != "elsewhere" || n.UID != uint32(os.Geteuid()) {
+		s.Errorf("d/s: %+v", n)
+	}
+	if n := got["h"]; n.Mode&0o7777 != 0o644 || n.UID != 0 {
+		s.Errorf("h: %+v", n)
+	}
+	s.travels("rw", "l0")
+	s.travels("rw", "")
 }
 
 func largeFiles(s *suite) {

@@ -313,7 +313,7 @@ func fillXattrs(e *Entry, hdr *tar.Header) error {
 			return refuse(hdr.Name, "extended attribute %q belongs to overlay file systems and may not come from an archive", name)
 		}
 		if strings.HasPrefix(name, RecordPrefix) {
-			return refuse(hdr.Name, "extended attribute %q is a record of who stored the file, and may not come from an archive", name)
+			return refuse(hdr.Name, "extended attribute %q records what a file could not be given where it was stored, and may not come from an archive", name)
 		}
 		e.Xattrs = append(e.Xattrs, Xattr{Name: name, Value: value})
 	}

@@ -49,6 +49,7 @@ func TestRefused(t *testing.T) {
 		"unknown type":         {ended(rawHeader('Z', "x", nil)), "unknown entry type"},
 		"overlay's own xattr":  {build(t, pax("x", "", map[string]string{"SCHILY.xattr.trusted.overlay.opaque": "y"})), "overlay"},
 		"overlay's user xattr": {build(t, pax("x", "", map[string]string{"SCHILY.xattr.user.overlay.redirect": "y"})), "overlay"},
+		"a record of owners":   {build(t, pax("x", "", map[string]string{"SCHILY.xattr.user.containers.override_stat": "0:0:0755"})), "record"},
 		"xattr name too long":  {build(t, pax("x", "", map[string]string{"SCHILY.xattr." + strings.Repeat("u", 300): "y"})), "extended attribute"},
 		"owner below zero":     {build(t, rec{tar.Header{Name: "x", Typeflag: tar.TypeReg, Uid: -1, Format: tar.FormatGNU}, ""}), "owner"},
 		"device out of range":  {build(t, rec{tar.Header{Name: "x", Typeflag: tar.TypeChar, Devmajor: 1 << 20, Format: tar.FormatGNU}, ""}), "device number"},

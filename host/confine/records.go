@@ -212,5 +212,5 @@ func (r *records) isLinkFile(fd int) bool {
 		return false
 	}
 	at, err := readlinkAt(unix.AT_FDCWD, procPath(fd))
-	return err != nil || path.Base(at) == linkFile
+	return err == nil && path.Base(at) == linkFile
 }
