@@ -27,6 +27,8 @@ type notes struct {
 type layerNote struct {
 	// Base is where its entries went, relative to the home; "" if unknown.
 	Base string `json:"base,omitempty"`
+	// Work is the work directory that it was last mounted to be written with.
+	Work string `json:"work,omitempty"`
 	// Parent is what it was created from, and Created when that had ended.
 	Parent  string `json:"parent,omitempty"`
 	Created *stamp `json:"created,omitempty"`
@@ -93,8 +95,10 @@ func (n *notes) load() error {
 		if err != nil {
 			return err
 		}
-		if note.Base != "" {
-			bases[note.Base] = id
+		for _, p := range []string{note.Base, note.Work} {
+			if p != "" {
+				bases[p] = id
+			}
 		}
 	}
 	n.bases = bases
@@ -111,6 +115,19 @@ func (n *notes) setBase(id, base string) error {
 		return err
 	}
 	note.Base = base
+	return n.setLayer(id, note)
+}
+
+// setWork records a layer's work directory, which is nobody else's.
+func (n *notes) setWork(id, work string) error {
+	note, err := n.layer(id)
+	if err != nil || note.Work == work {
+		return err
+	}
+	if err := n.claim(id, work); err != nil {
+		return err
+	}
+	note.Work = work
 	return n.setLayer(id, note)
 }
 

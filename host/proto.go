@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -46,10 +47,32 @@ func (d *Driver) create(ctx context.Context, m abi.Method, id, parent string, op
 		return err
 	}
 	now := time.Now()
-	return d.notes.setLayer(id, layerNote{
+	note := layerNote{
 		Parent: parent, Created: &stamp{Sec: now.Unix(), Nsec: uint32(now.Nanosecond())},
 		ReadWrite: m == abi.MethodCreateReadWrite,
-	})
+	}
+	if note.ReadWrite {
+		if note.Base, err = d.firstBase(ctx, id); err != nil {
+			return err
+		}
+	}
+	return d.notes.setLayer(id, note)
+}
+
+// firstBase is where a new layer lies that nothing will be extracted to, "" if
+// the driver does not tell; from now on no other may lie there.
+func (d *Driver) firstBase(ctx context.Context, id string) (string, error) {
+	if d.desc.Has(abi.MethodReadFile) {
+		return "", nil // its content lies where only the driver knows
+	}
+	base, err := d.base(ctx, id)
+	if errors.Is(err, graphdriver.ErrNotSupported) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	return base, d.notes.claim(id, base)
 }
 
 // Remove implements graphdriver.ProtoDriver.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/bulkhead/bulkhead/abi"
 	"github.com/bulkhead/bulkhead/graphdriver"
@@ -99,6 +100,13 @@ func (d *Driver) dirSpec(id, p string) (*live, error) {
 	if err != nil {
 		return nil, err
 	}
+	parent, err := d.parent(id)
+	if err == nil && parent != "" && d.desc.Capabilities.Deltas {
+		err = fmt.Errorf("driver %s: get %s: the one directory %q for a layer that lies on %s: %w", d.cfg.Name, id, p, parent, graphdriver.ErrCorrupt)
+	}
+	if err != nil {
+		return nil, errors.Join(err, dir.Close())
+	}
 	return &live{kind: abi.SpecDir, dir: p, lowers: []*confine.Dir{dir}}, nil
 }
 
@@ -157,6 +165,9 @@ func (d *Driver) overlaySpec(ctx context.Context, id string, s abi.Spec) (l *liv
 		}
 		l.lowers = append(l.lowers, dir)
 	}
+	if l.upper != nil {
+		return l, d.notes.setWork(id, s.Paths[1])
+	}
 	return l, nil
 }
 
@@ -169,6 +180,9 @@ func (d *Driver) fixed(id string) (bool, error) {
 
 // mayWrite checks the directories that a mount would write to.
 func (d *Driver) mayWrite(id, upper, work string) error {
+	if within(upper, work) || within(work, upper) {
+		return d.broken(abi.MethodGet, fmt.Sprintf("the work directory %q beside the upper one %q", work, upper))
+	}
 	for _, p := range []string{upper, work} {
 		clean, err := confine.CleanPath(p)
 		if err != nil || clean != p || clean == "." {
@@ -182,6 +196,18 @@ func (d *Driver) mayWrite(id, upper, work string) error {
 		}
 	}
 	return nil
+}
+
+// within reports whether a directory is another or lies in it.
+func within(dir, other string) bool { return strings.HasPrefix(dir+"/", other+"/") }
+
+// parent is the layer beneath one, "" for none.
+func (d *Driver) parent(id string) (string, error) {
+	note, err := d.notes.layer(id)
+	if note.Created == nil && note.Parent == "" {
+		note.Parent = d.lineage.of(id)
+	}
+	return note.Parent, err
 }
 
 // linked is a layer and where its entries lie.
@@ -211,10 +237,9 @@ func (d *Driver) chain(ctx context.Context, id string, self bool) ([]linked, err
 			}
 			out = append(out, linked{at, base})
 		}
-		if note.Created == nil && note.Parent == "" {
-			note.Parent = d.lineage.of(at)
+		if at, err = d.parent(at); err != nil {
+			return nil, err
 		}
-		at = note.Parent
 	}
 	return out, nil
 }
