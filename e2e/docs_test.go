@@ -55,7 +55,7 @@ func TestEveryCommandInTheDocumentsWorks(t *testing.T) {
 				}
 				cmd := exec.Command("sh", "-c", c)
 				cmd.Dir = dir
-				cmd.Env = append(os.Environ(), "PATH="+filepath.Join(repo(t), "bin")+":"+os.Getenv("PATH"), "BULKHEAD_ROOT="+filepath.Join(dir, "root"))
+				cmd.Env = append(os.Environ(), "PATH="+filepath.Join(repo(t), "bin")+":"+os.Getenv("PATH"), "BULKHEAD_ROOT="+filepath.Join(dir, "root"), "BULKHEAD_RUN_DIR="+filepath.Join(dir, "run"))
 				if !strings.Contains(c, "--driver") {
 					cmd.Env = append(cmd.Env, "BULKHEAD_DRIVER=vfs")
 				}
