@@ -6,7 +6,6 @@ import (
 	"path"
 	"strconv"
 	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -228,76 +227,24 @@ func stopSignal(rest string) (func(*settings) error, error) {
 		if err != nil {
 			return err
 		}
-		name := strings.ToUpper(given[0])
-		n, err := strconv.Atoi(name)
-		known := unix.SignalNum("SIG"+strings.TrimPrefix(name, "SIG")) != 0 || strings.HasPrefix(strings.TrimPrefix(name, "SIG"), "RTM")
-		if err == nil && (n < 1 || n > 64) || err != nil && !known {
+		if !isSignal(given[0]) {
 			return fmt.Errorf("%q is no signal", given[0])
 		}
 		return set(s.run, "StopSignal", given[0])
 	}, nil
 }
 
-// check is a health check as configurations have it.
-type check struct {
-	Test        []string      `json:",omitempty"`
-	Interval    time.Duration `json:",omitempty"`
-	Timeout     time.Duration `json:",omitempty"`
-	StartPeriod time.Duration `json:",omitempty"`
-	Retries     int           `json:",omitempty"`
-}
-
-// healthcheck reads "NONE", or "[--interval=1m …] CMD …".
-func healthcheck(rest string) (func(*settings) error, error) {
-	var c check
-	for strings.HasPrefix(rest, "--") {
-		flag, after, _ := strings.Cut(rest, " ")
-		name, value, _ := strings.Cut(flag, "=")
-		if err := c.flag(name, value); err != nil {
-			return nil, fmt.Errorf("%s: %w", flag, err)
+// isSignal knows numbers, names, and the real-time ones: RTMIN, RTMAX-2.
+func isSignal(s string) bool {
+	if n, err := strconv.Atoi(s); err == nil {
+		return n >= 1 && n <= 64
+	}
+	name := strings.TrimPrefix(strings.ToUpper(s), "SIG")
+	for _, end := range []string{"RTMIN+", "RTMAX-"} {
+		if steps, ok := strings.CutPrefix(name, end); ok {
+			n, err := strconv.ParseUint(steps, 10, 8)
+			return err == nil && n <= 30
 		}
-		rest = strings.TrimSpace(after)
 	}
-	kind, command, _ := strings.Cut(rest, " ")
-	command = strings.TrimSpace(command)
-	words, ok, err := list(command)
-	switch {
-	case err != nil:
-		return nil, err
-	case strings.EqualFold(kind, "NONE") && command == "":
-		c = check{Test: []string{"NONE"}}
-	case !strings.EqualFold(kind, "CMD") || command == "" || ok && len(words) == 0:
-		return nil, errors.New("write NONE, or CMD and a command")
-	case ok:
-		c.Test = append([]string{"CMD"}, words...)
-	default:
-		c.Test = []string{"CMD-SHELL", command}
-	}
-	return func(s *settings) error { return set(s.run, "Healthcheck", c) }, nil
-}
-
-func (c *check) flag(name, value string) error {
-	var d *time.Duration
-	switch name {
-	case "--interval":
-		d = &c.Interval
-	case "--timeout":
-		d = &c.Timeout
-	case "--start-period":
-		d = &c.StartPeriod
-	case "--retries":
-		n, err := strconv.Atoi(value)
-		if err != nil || n < 1 {
-			return errors.New("write a number from 1 up")
-		}
-		c.Retries = n
-		return nil
-	default:
-		return errors.New("there is --interval, --timeout, --start-period and --retries")
-	}
-	var err error
-	if *d, err = time.ParseDuration(value); err != nil || *d < time.Millisecond {
-		return errors.New("write a duration from 1ms up, such as 30s")
-	}
-	return nil
+	return name == "RTMIN" || name == "RTMAX" || unix.SignalNum("SIG"+name) != 0
 }
