@@ -57,7 +57,12 @@ func (s *Store) containers() map[ID][]container {
 	}
 	ours, _ := os.ReadDir(s.containerDir())
 	for _, e := range ours {
-		if name, ok := strings.CutSuffix(e.Name(), ".json"); ok {
+		name, ok := strings.CutSuffix(e.Name(), ".json")
+		if !ok {
+			continue
+		}
+		// A note outlives its layer where a crash came between the two.
+		if _, err := os.Lstat(filepath.Join(s.opts.Root, "image", s.opts.DriverName, "layerdb", "mounts", name)); err == nil {
 			add(name, s.ourContainer(name))
 		}
 	}

@@ -116,15 +116,38 @@ type layerView struct {
 	Driver   string
 }
 
+// containerView is what inspect shows of a container's layer.
+type containerView struct {
+	Name    string
+	Image   string // of which it was made, "" if of none
+	Parent  string
+	MountID string
+	InitID  string
+	Driver  string
+}
+
+func viewContainer(o *opened, l layer.RWLayer) (any, error) {
+	view := containerView{Name: l.Name(), MountID: l.MountID(), InitID: l.InitID(), Driver: o.driverName}
+	if p := l.Parent(); p != nil {
+		view.Parent = p.ChainID().String()
+	}
+	id, err := o.Images.ContainerImage(l.Name())
+	view.Image = id.String()
+	return view, err
+}
+
 func (a *app) layerInspect() *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
-		Use:   "inspect LAYER [LAYER...]",
-		Short: "Show all that is known of layers, named by chain ID or diff ID",
+		Use:   "inspect LAYER|NAME...",
+		Short: "Show all that is known of layers, named by chain ID or diff ID, and of containers' layers",
 		Args:  args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, ids []string) error {
 			return a.with(cmd.Context(), list, func(o *opened) error {
 				return a.inspect(format, ids, func(id string) (any, error) {
+					if rw := findContainer(o.Layers, id); rw != nil {
+						return viewContainer(o, rw)
+					}
 					chain, err := findLayer(o.Layers, id)
 					if err != nil {
 						return nil, err

@@ -46,6 +46,9 @@ func TestContainersLayerFromCreationToRemoval(t *testing.T) {
 	if out := c.good("layer", "ls", "--rw", "-q"); out != "empty\nlayered\nwork\n" {
 		t.Errorf("ls --rw -q: %q", out)
 	}
+	if out := c.good("layer", "inspect", "-f", "{{.Name}} {{.Image}} {{.Parent}} {{.InitID}} {{.Driver}}", "work"); out != "work "+id+" "+chain+"  vfs\n" {
+		t.Errorf("inspect: %q", out)
+	}
 	if out := c.good("layer", "changes", "work"); out != "A /new\n" {
 		t.Errorf("changes: %q", out)
 	}

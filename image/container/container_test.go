@@ -113,6 +113,25 @@ func TestAnImageWithAContainerIsInUse(t *testing.T) {
 	}
 }
 
+func TestANoteWithoutItsLayerHoldsNoImage(t *testing.T) {
+	f := newFixture(t)
+	base := f.image("base", "")
+	if err := f.Images.SetContainerImage(ctx, "work", base.ID); err != nil { // and then the power went
+		t.Fatal(err)
+	}
+	other := f.image("other", "")
+	f.create("work", container.CreateOptions{Image: other.ID})
+	if id, err := f.Images.ContainerImage("work"); id != other.ID {
+		t.Errorf("made of %q: %v", id, err)
+	}
+	if err := f.Images.SetContainerImage(ctx, "gone", base.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Images.Remove(ctx, base.ID.String(), image.RemoveOptions{}); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestAnImageWhoseLayersAreMountedStays(t *testing.T) {
 	f := newFixture(t)
 	base := f.image("base", "")
