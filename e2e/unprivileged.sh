@@ -1,6 +1,6 @@
 #!/bin/sh
-# Runs the tests of the stores, the host and the drivers, and a load, as nobody.
-# What needs root is skipped there: owners, devices, privileged attributes.
+# Runs the tests of the stores, the host and the drivers as nobody, and holds
+# what nobody loads, changes, commits and squashes against what root does.
 set -eu
 [ "$(id -u)" = 0 ] || { echo "needs root, to become nobody"; exit 1; }
 work=$(mktemp -d)
@@ -19,7 +19,7 @@ as_nobody() {
 git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$work" 2>/dev/null || true
 cp drivers-wasm/built/*.wasm "$work/drivers-wasm/built/"
 chmod -R a+rX "$work"
-for pkg in ./host ./host/confine ./host/calls ./layer ./image ./image/archive; do
+for pkg in ./host ./host/confine ./host/calls ./host/mount ./graphdriver/naivediff ./drivers-wasm/vfs ./layer ./image ./image/archive ./squash; do
 	name=$(echo "$pkg" | tr -c 'a-z\n' _).test
 	go test -c -o "$work/$name" "$pkg"
 	[ -e "$work/$name" ] || continue # no tests
@@ -34,11 +34,53 @@ cp bin/bulkhead "$work/"
 image=../shared/images/debian-slim.oci.tar
 [ -e "$image" ] || { echo "no image to load"; exit 0; }
 cp "$image" "$work/image.tar" && chmod 644 "$work/image.tar"
-run() { as_nobody "$work/bulkhead" --root "$work/home/root" --driver vfs "$@"; }
-run image load -q -i "$work/image.tar"
-id=$(run image ls -q --no-trunc)
-run image verify "$id"
-run image save -o "$work/home/out.tar" "$id"
-bin/bulkhead --root "$work/again" --driver vfs image load -q -i "$work/home/out.tar"
-[ "$(bin/bulkhead --root "$work/again" --driver vfs image ls -a -q --no-trunc)" = "$id" ]
+nobody() { as_nobody "$work/bulkhead" --root "$work/home/root" --driver vfs "$@"; }
+root() { "$work/bulkhead" --root "$work/again" --driver vfs "$@"; }
+theirs() { "$work/bulkhead" --root "$work/home/root" --driver vfs "$@"; } # root reads what nobody wrote
+nobody image load -q -i "$work/image.tar"
+id=$(nobody image ls -q --no-trunc)
+nobody image verify "$id"
+nobody image save -o "$work/home/out.tar" "$id"
+root image load -q -i "$work/home/out.tar"
+[ "$(root image ls -a -q --no-trunc)" = "$id" ]
 echo "the same image, by an unprivileged user"
+
+# same WHAT COMMAND...: prints the same for root, for nobody, and for root who
+# reads what nobody wrote.
+same() {
+	what=$1
+	shift
+	want=$(root "$@" | sha256sum)
+	[ "$(nobody "$@" | sha256sum)" = "$want" ] || { echo "$what: nobody and root differ: $*"; exit 1; }
+	[ "$(theirs "$@" | sha256sum)" = "$want" ] || { echo "$what: root reads something else of nobody's: $*"; exit 1; }
+}
+
+layers=$(root layer ls --no-trunc | sed 1d | cut -d' ' -f1)
+first=$(echo "$layers" | head -n 1)
+for layer in $layers; do
+	same "a whole tree" layer diff --from none "$layer"
+	[ "$layer" = "$first" ] || same "a difference" layer diff --from "$first" "$layer"
+done
+echo "the same trees and differences"
+
+# What a container's user may do to files: both may do the same by hand.
+change='cd "$1" && chmod 750 etc/passwd && rm etc/debian_version && echo new >etc/issue && mkdir -m 2755 made &&
+	touch -d @1600000000 etc/issue made etc .'
+for who in root nobody; do
+	$who layer create --parent "$id" c1 >/dev/null
+done
+sh -c "$change" - "$work/again/vfs/dir/$(cat "$work/again/image/vfs/layerdb/mounts/c1/mount-id")"
+as_nobody sh -c "$change" - "$work/home/root/vfs/dir/$(cat "$work/home/root/image/vfs/layerdb/mounts/c1/mount-id")"
+same "a container's changes" layer changes c1
+[ "$(nobody layer diff c1 | tar -tvf - --numeric-owner | grep -v ' made/$')" = "$(root layer diff c1 | tar -tvf - --numeric-owner | grep -v ' made/$')" ]
+nobody layer diff c1 | tar -tvf - --numeric-owner | grep -q '^-rwxr-x--- 0/0 .* etc/passwd$'
+nobody layer diff c1 | tar -tvf - --numeric-owner | grep -q '^drwxr-sr-x 65534/65534 .* made/$'
+nobody image verify "$(nobody layer commit -t committed:1 c1)"
+
+for who in root nobody; do
+	$who image squash -t squashed:1 "$id" >/dev/null
+done
+diff_ids='{{range .RootFS.Layers}}{{.}}{{end}}'
+[ "$(nobody image inspect --format "$diff_ids" squashed:1)" = "$(root image inspect --format "$diff_ids" squashed:1)" ]
+theirs image verify "$(nobody image ls -q squashed:1)"
+echo "the same changes and the same squashed layer"

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"testing"
 	"time"
 
@@ -26,7 +25,7 @@ type Harness struct {
 // Privileged reports whether files can be given to others here, and devices
 // made. Where it is not so, drivers have to record what they may not make, and
 // trees are read from their diffs, which show it.
-func Privileged() bool { return os.Geteuid() == 0 }
+func Privileged() bool { return graphdriver.Privileged() }
 
 // Run runs all cases.
 func Run(t *testing.T, h Harness) {

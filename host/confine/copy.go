@@ -95,7 +95,7 @@ func (c *copier) tree(from *Dir, src, dst string) error {
 		unix.Close(dfd)
 		return err
 	}
-	return c.dir(&sharedDir{fd: sfd}, &sharedDir{fd: dfd}, dst, st)
+	return c.dir(&sharedDir{fd: sfd}, &sharedDir{fd: dfd}, dst, st, false)
 }
 
 // target makes the directory that is to be filled, or takes an empty one.
@@ -144,13 +144,13 @@ func (c *copier) single(from *Dir, src, dst string) error {
 }
 
 // dir copies one directory; it owns both descriptors.
-func (c *copier) dir(src, dst *sharedDir, p string, st Stat) error {
+func (c *copier) dir(src, dst *sharedDir, p string, st Stat, fresh bool) error {
 	defer func() {
 		src.refs.Wait()
 		unix.Close(src.fd)
 		unix.Close(dst.fd)
 	}()
-	if err := c.dress(src.fd, dst.fd, &st); err != nil {
+	if err := c.dress(src.fd, dst.fd, &st, fresh); err != nil {
 		return &PathError{Op: "copy", Path: p, Err: err}
 	}
 	c.dirs = append(c.dirs, copiedDir{path: p, st: st})
@@ -203,7 +203,7 @@ func (c *copier) name(src, dst *sharedDir, links linkRecords, name, p string) er
 			unix.Close(sub)
 			return &PathError{Op: "open", Path: p, Err: err}
 		}
-		return c.dir(&sharedDir{fd: sub}, &sharedDir{fd: dfd}, p, st)
+		return c.dir(&sharedDir{fd: sub}, &sharedDir{fd: dfd}, p, st, true)
 	case unix.S_IFREG:
 		src.refs.Add(1)
 		select {
@@ -272,14 +272,14 @@ func (c *copier) file(srcDir int, from string, dstDir int, name string, st *Stat
 	if err := copyData(dfd, sfd, st.Size); err != nil {
 		return err
 	}
-	if err := c.dress(sfd, dfd, st); err != nil {
+	if err := c.dress(sfd, dfd, st, true); err != nil {
 		return err
 	}
 	return futimens(dfd, timespec(st.Atim), timespec(st.Mtim))
 }
 
 // dress gives an open copy its original's owner, mode and attributes.
-func (c *copier) dress(sfd, dfd int, st *Stat) error {
+func (c *copier) dress(sfd, dfd int, st *Stat, fresh bool) error {
 	if c.keep == nil {
 		if err := unix.Fchown(dfd, int(st.UID), int(st.GID)); err != nil {
 			return err
@@ -300,7 +300,7 @@ func (c *copier) dress(sfd, dfd int, st *Stat) error {
 		return err
 	}
 	if c.keep != nil {
-		_, err := c.keep.inode(dfd, &wish{Stat: *st, xattrs: attrs, fresh: true})
+		_, err := c.keep.inode(dfd, &wish{Stat: *st, xattrs: attrs, fresh: fresh})
 		return err
 	}
 	for _, x := range attrs {

@@ -17,15 +17,17 @@ type keeper struct {
 	// unprivileged: what the kernel refuses is recorded instead of failing.
 	unprivileged bool
 	rec          *records
+	self         uint32 // whose inodes carry records
 }
 
 // newKeeper is nil where nothing is recorded.
 func newKeeper(d *Dir, unprivileged bool) *keeper {
+	self := uint32(unix.Geteuid())
 	switch {
 	case d.rec != nil:
-		return &keeper{unprivileged, d.rec}
+		return &keeper{unprivileged, d.rec, self}
 	case unprivileged:
-		return &keeper{true, &records{owner: uint32(unix.Geteuid())}}
+		return &keeper{true, &records{owner: self}, self}
 	}
 	return nil
 }
@@ -38,7 +40,7 @@ type wish struct {
 	fresh bool
 }
 
-// kept says what came of a wish beyond what was made.
+// keptBack says what came of a wish beyond what was made.
 type keptBack struct {
 	recorded bool
 	// owners and xattrs count what could be neither made nor recorded.
@@ -55,14 +57,16 @@ func unrecorded(err error) bool {
 
 // inode gives the inode behind fd, which is no symlink, what it is to have.
 // The record comes before attributes: an access list may take the right to
-// write it away.
+// write it away. What stands in for something else stays this user's, since a
+// record on anybody else's inode counts for nothing; and who may give an inode
+// away, in a user namespace, may use it whatever its mode.
 func (k *keeper) inode(fd int, w *wish) (back keptBack, err error) {
 	st, err := statFd(fd)
 	if err != nil {
 		return back, err
 	}
 	p := procPath(fd)
-	if st.UID != w.UID || st.GID != w.GID {
+	if st.Type() == w.Type() && (st.UID != w.UID || st.GID != w.GID) {
 		switch err := unix.Chown(p, int(w.UID), int(w.GID)); {
 		case err == nil:
 			st.UID, st.GID = w.UID, w.GID
@@ -72,7 +76,7 @@ func (k *keeper) inode(fd int, w *wish) (back keptBack, err error) {
 	}
 	owned := st.UID == w.UID && st.GID == w.GID
 	mode := w.Mode & 0o7777
-	if k.unprivileged {
+	if k.unprivileged && st.UID == k.self {
 		mode = carried(mode, st.Type(), owned)
 	}
 	if err := unix.Chmod(p, mode); err != nil {
@@ -142,7 +146,7 @@ func (k *keeper) xattr(p string, st *Stat, w *wish, x layertar.Xattr, back *kept
 		}
 	}
 	err := error(unix.ENOTSUP)
-	if kept(x.Name) {
+	if kept(x.Name) && st.UID == k.self {
 		err = unix.Setxattr(p, recordPrefix+x.Name, []byte(x.Value), 0)
 	}
 	if unrecorded(err) {
@@ -223,6 +227,30 @@ func (k *keeper) undress(fd int, stay []layertar.Xattr) error {
 	return nil
 }
 
+// giveToRoot records root as the owner of a new directory, if it is somebody
+// else's who records owners. A directory that cannot carry that stays theirs.
+func (r *records) giveToRoot(dirfd int, name string) error {
+	if r == nil || r.owner == 0 || r.owner != uint32(unix.Geteuid()) {
+		return nil
+	}
+	fd, err := openat2(dirfd, name, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0, NoLinks)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	st, err := statFd(fd)
+	if err != nil {
+		return err
+	}
+	st.UID, st.GID = 0, 0
+	o := overrideOf(&st)
+	err = unix.Setxattr(procPath(fd), recordStat, []byte(o.String()), 0)
+	if unrecorded(err) || errors.Is(err, unix.EACCES) {
+		return nil
+	}
+	return err
+}
+
 // placeholder makes the empty file that stands in for what cannot be made.
 func placeholder(dirfd int, name string) error {
 	fd, err := unix.Openat(dirfd, name, unix.O_CREAT|unix.O_EXCL|unix.O_WRONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
@@ -234,11 +262,25 @@ func placeholder(dirfd int, name string) error {
 
 // node makes a device or fifo, or what stands in for it.
 func (k *keeper) node(dirfd int, name string, w *wish) error {
-	if w.Type() == unix.S_IFIFO && k.unprivileged && (w.UID != uint32(unix.Geteuid()) || w.GID != uint32(unix.Getegid()) || len(w.xattrs) > 0) {
-		return placeholder(dirfd, name) // a fifo could not carry its record
-	}
 	err := unix.Mknodat(dirfd, name, w.Type()|0o600, int(w.Rdev))
-	if k.unprivileged && errors.Is(err, unix.EPERM) && standsIn(w.Type()) {
+	if !k.unprivileged || !standsIn(w.Type()) {
+		return err
+	}
+	if err == nil {
+		err = unix.Fchownat(dirfd, name, int(w.UID), int(w.GID), unix.AT_SYMLINK_NOFOLLOW)
+		if err == nil && len(w.xattrs) == 0 {
+			return nil
+		}
+		if err != nil && !refusal(err) {
+			return err
+		}
+		// It could not carry its record.
+		if err := unix.Unlinkat(dirfd, name, 0); err != nil {
+			return err
+		}
+		return placeholder(dirfd, name)
+	}
+	if errors.Is(err, unix.EPERM) {
 		return placeholder(dirfd, name)
 	}
 	return err

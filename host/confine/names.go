@@ -4,10 +4,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Mkdir makes one directory; its parent must exist.
+// Mkdir makes one directory; its parent must exist. Where owners are recorded
+// it is root's, as root would make it.
 func (d *Dir) Mkdir(p string, mode uint32) error {
 	return d.withParent("make directory", p, NoLinks, func(fd int, base string) error {
-		return unix.Mkdirat(fd, base, mode)
+		if err := unix.Mkdirat(fd, base, mode); err != nil {
+			return err
+		}
+		return d.rec.giveToRoot(fd, base)
 	})
 }
 
