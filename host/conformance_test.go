@@ -63,7 +63,7 @@ func build(t testing.TB, dir string, args ...string) []byte {
 	return wasm
 }
 
-func unprivileged() bool { return os.Geteuid() != 0 }
+func unprivileged() bool { return !graphdriver.Privileged() }
 
 func openAt(t testing.TB, root string, compile host.Compile) (*host.Driver, func()) {
 	t.Helper()

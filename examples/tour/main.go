@@ -45,8 +45,8 @@ func run(ctx context.Context, bin, image string, keep bool) (err error) {
 	if os.Geteuid() == 0 {
 		say("Running as root: owners and devices are created as the archive has them.")
 	} else {
-		say("Running unprivileged: owners and devices that this user may not create stay in")
-		say("the record of each archive, so that what is exported is exact all the same.")
+		say("Running unprivileged: owners and devices that this user may not create are recorded,")
+		say("so that what is compared and exported is the same as root's.")
 	}
 	if image == "" {
 		if image, err = t.make(); err != nil {

@@ -9,6 +9,11 @@
 // magic links or crosses into another mount, and no file is opened for
 // content before an O_PATH descriptor showed that it is a regular file.
 //
+// Where a process may not make owners, modes, devices and attributes, it
+// records them: on the inode, or for symlinks in a file of their directory. A
+// Dir that believes records (Believe) shows them in place of what is, and
+// hides that file from every path and listing.
+//
 // What is not protected: a process outside that may write to the home while
 // a call runs can change content, though it cannot lead a call outside.
 //
