@@ -165,9 +165,12 @@ func mobyOverlay(root string) (moby.Driver, error) {
 }
 
 // needsRoot is why overlays are left out.
-func needsRoot() string {
+func needsRoot() string { return unlessRoot("only root mounts overlays") }
+
+// unlessRoot is why something is left out, if this process is not root.
+func unlessRoot(why string) string {
 	if os.Geteuid() != 0 {
-		return "only root mounts overlays"
+		return why
 	}
 	return ""
 }
