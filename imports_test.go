@@ -29,6 +29,7 @@ var mayImport = map[string][]string{
 	"graphdriver/naivediff":        {"graphdriver", "graphdriver/layertar", "graphdriver/layerlock", "graphdriver/treediff", "host/confine"},
 	"graphdriver/graphtest":        {"graphdriver", "graphdriver/layertar"},
 	"host/confine":                 {"graphdriver/layertar"},
+	"host/trust":                   {},
 	"host/mount":                   {"graphdriver", "host/confine"},
 	"host/calls":                   {"abi", "graphdriver", "graphdriver/layertar", "graphdriver/layerlock", "graphdriver/treediff", "host/confine"},
 	"host/engine":                  {"abi", "host/calls"},

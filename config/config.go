@@ -49,6 +49,14 @@ type Limits struct {
 type Driver struct {
 	// Path is the module's file; "" is for drivers that ship with bulkhead.
 	Path string `mapstructure:"path"`
+	// SHA256 is the digest that the module must have, in hex.
+	SHA256 string `mapstructure:"sha256"`
+	// Keys are files of public keys one of which must have signed the module;
+	// Signature is the signature's file, by default Path with ".sig".
+	Keys      []string `mapstructure:"keys"`
+	Signature string   `mapstructure:"signature"`
+	// Trust is none to run a module that neither a digest nor a key proves.
+	Trust string `mapstructure:"trust"`
 	// Isolation is where it runs: thread, or "" for the default.
 	Isolation string `mapstructure:"isolation"`
 	// Options go to the driver, as key=value.
@@ -58,6 +66,9 @@ type Driver struct {
 	// Limits bound it; 0 is the default of each.
 	Limits DriverLimits `mapstructure:"limits"`
 }
+
+// TrustNone is the value of Trust that asks for no proof.
+const TrustNone = "none"
 
 // DriverLimits bound a driver and each of its calls.
 type DriverLimits struct {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/hex"
 	"fmt"
 	"maps"
 	"os"
@@ -77,6 +78,9 @@ func (d Driver) validate(key string) error {
 	if d.Isolation != "" && d.Isolation != "thread" {
 		return bad(key+".isolation", "%q: use thread", d.Isolation)
 	}
+	if err := d.validateTrust(key); err != nil {
+		return err
+	}
 	for _, o := range d.Options {
 		if name, _, ok := strings.Cut(o, "="); !ok || name == "" {
 			return bad(key+".options", "%q is not key=value", o)
@@ -88,6 +92,19 @@ func (d Driver) validate(key string) error {
 		}
 	}
 	return d.Limits.validate(key + ".limits.")
+}
+
+func (d Driver) validateTrust(key string) error {
+	if d.Trust != "" && d.Trust != TrustNone {
+		return bad(key+".trust", "%q: use none, or sha256 or keys to prove the module", d.Trust)
+	}
+	if _, err := hex.DecodeString(d.SHA256); err != nil || d.SHA256 != "" && len(d.SHA256) != 64 {
+		return bad(key+".sha256", "%q is not a SHA-256 digest in hex", d.SHA256)
+	}
+	if d.Signature != "" && len(d.Keys) == 0 {
+		return bad(key+".signature", "%s proves nothing without keys: name those that may have made it", d.Signature)
+	}
+	return nil
 }
 
 func validGrant(name string) bool {

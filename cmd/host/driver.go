@@ -14,8 +14,8 @@ import (
 )
 
 func (a *app) driverCommand() *cobra.Command {
-	return group(&cobra.Command{Use: "driver", Short: "Graph drivers: list, inspect"},
-		a.driverList(), a.driverInspect())
+	return group(&cobra.Command{Use: "driver", Short: "Graph drivers: list, inspect, sign, verify"},
+		a.driverList(), a.driverInspect(), a.driverKeygen(), a.driverSign(), a.driverVerify())
 }
 
 // driverView is what inspect shows of a driver.
@@ -25,7 +25,9 @@ type driverView struct {
 	Isolation string
 	Size      int
 	SHA256    string
-	Module    *moduleView `json:",omitempty"`
+	// Trust says what proves the module, or why it is not run.
+	Trust  string
+	Module *moduleView `json:",omitempty"`
 }
 
 // moduleView is what a module says of itself, and what it is given.
@@ -50,6 +52,7 @@ func (d *drivers) view(name string) (*driverView, error) {
 	if !d.embedded(name) {
 		v.Source = d.cfg.Drivers[name].Path
 	}
+	v.Trust = d.trust(name, wasm)
 	if v.Isolation == "" && d.embedded(name) {
 		v.Isolation = string(host.Thread)
 	}
@@ -75,7 +78,7 @@ func (a *app) driverList() *cobra.Command {
 					continue
 				}
 				rows = append(rows, render.Row{
-					"Name": v.Name, "Source": v.Source, "Isolation": v.Isolation, "Size": render.Size(int64(v.Size)),
+					"Name": v.Name, "Source": v.Source, "Isolation": v.Isolation, "Trust": v.Trust, "Size": render.Size(int64(v.Size)),
 					"Bytes": strconv.Itoa(v.Size), "SHA256": shortID(v.SHA256, full),
 				})
 			}
@@ -98,7 +101,7 @@ func driverTable() render.Table {
 	return render.Table{
 		Fields: []string{"Name", "Source", "Isolation", "Size", "SHA256"},
 		Headers: map[string]string{
-			"Name": "NAME", "Source": "SOURCE", "Isolation": "ISOLATION", "Size": "SIZE", "Bytes": "BYTES", "SHA256": "SHA256",
+			"Name": "NAME", "Source": "SOURCE", "Isolation": "ISOLATION", "Trust": "TRUST", "Size": "SIZE", "Bytes": "BYTES", "SHA256": "SHA256",
 		},
 	}
 }

@@ -244,6 +244,10 @@ func (d *drivers) module(ctx context.Context, name string) (host.Compile, error)
 	if err != nil {
 		return nil, err
 	}
+	// What was checked is what runs: the file is not read again.
+	if _, err := d.prove(name, wasm); err != nil {
+		return nil, err
+	}
 	rt, err := d.runtime(ctx)
 	if err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bulkhead/bulkhead/graphdriver"
+	"github.com/bulkhead/bulkhead/host/trust"
 	"github.com/bulkhead/bulkhead/image"
 	"github.com/bulkhead/bulkhead/image/refs"
 	"github.com/bulkhead/bulkhead/layer"
@@ -22,7 +23,7 @@ const (
 	exitOK      = 0
 	exitFailed  = 1
 	exitUsage   = 2
-	exitCorrupt = 3 // stored data is not what was stored
+	exitCorrupt = 3 // stored data, or a module, is not what it should be
 )
 
 // usageError is a command line that cannot be understood.
@@ -51,7 +52,7 @@ func exitCode(err error) int {
 	case errors.As(err, &bad), errors.As(err, &format):
 		return exitUsage
 	}
-	for _, corrupt := range []error{layer.ErrCorrupt, image.ErrCorrupt, refs.ErrCorrupt, graphdriver.ErrCorrupt} {
+	for _, corrupt := range []error{layer.ErrCorrupt, image.ErrCorrupt, refs.ErrCorrupt, graphdriver.ErrCorrupt, trust.ErrUntrusted, trust.ErrDigest} {
 		if errors.Is(err, corrupt) {
 			return exitCorrupt
 		}

@@ -66,6 +66,9 @@ func TestDriverThatIsNoneIsRefused(t *testing.T) {
 		"drivers: {volumes: {path: /x}}":            "reserved",
 		"drivers: {vfs: {isolation: process}}":      `drivers.vfs.isolation "process": use thread`,
 		"drivers: {vfs: {grants: [root]}}":          `drivers.vfs.grants "root": use chown`,
+		"drivers: {vfs: {trust: all}}":              `drivers.vfs.trust "all": use none, or sha256 or keys`,
+		"drivers: {vfs: {sha256: abc}}":             `drivers.vfs.sha256 "abc" is not a SHA-256 digest`,
+		"drivers: {vfs: {signature: /x}}":           "proves nothing without keys",
 		"drivers: {vfs: {limits: {deadline: -1s}}}": "drivers.vfs.limits.deadline -1s",
 		"drivers: {vfs: {limits: {memory: 1KiB}}}":  "drivers.vfs.limits.memory 1KiB: use 0 for the default, or 64KiB to 4GiB",
 	} {

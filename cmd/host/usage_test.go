@@ -87,9 +87,11 @@ func TestDriverThatDoesNotShipRunsOnlyWhereThatIsAccepted(t *testing.T) {
 	}
 	c.args[1] = config
 	write("")
+	c.bad(exitFailed, "trust: none", "--driver", "mine", "image", "load", "-i", path)
+	write(", trust: none")
 	c.bad(exitFailed, "isolation: thread", "--driver", "mine", "image", "load", "-i", path)
 	c.bad(exitFailed, "isolation: thread", "driver", "inspect", "mine")
-	write(", isolation: thread")
+	write(", isolation: thread, trust: none")
 	if out := c.good("--driver", "mine", "image", "load", "-i", path); out != "Loaded image: app:1\n" {
 		t.Errorf("load: %q", out)
 	}
