@@ -32,12 +32,17 @@ func NewLister() *Lister { return &Lister{seed: maphash.MakeSeed()} }
 // read reads one directory, sorted by the bytes of its names. opaque, if not
 // "", is the attribute by which a directory hides others.
 func (l *Lister) read(d *Dir, p string, attrs bool, opaque string) ([]Name, error) {
+	return l.some(d, p, nil, attrs, opaque)
+}
+
+// some is read for those of these names that are there; nil is for all.
+func (l *Lister) some(d *Dir, p string, want []string, attrs bool, opaque string) ([]Name, error) {
 	fd, err := d.open(p, unix.O_RDONLY|unix.O_DIRECTORY, 0, NoLinks)
 	if err != nil {
 		return nil, err
 	}
 	defer unix.Close(fd)
-	raw, links, err := d.rec.names(fd)
+	raw, links, err := d.rec.some(fd, want)
 	if err != nil {
 		return nil, &PathError{Op: "read directory", Path: p, Err: err}
 	}

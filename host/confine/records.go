@@ -75,6 +75,27 @@ func (r *records) names(fd int) ([]rawName, linkRecords, error) {
 	return names, links, err
 }
 
+// some is names for those wanted, whether or not they are there; nil is for
+// all of them.
+func (r *records) some(fd int, want []string) ([]rawName, linkRecords, error) {
+	if want == nil || r != nil {
+		names, links, err := r.names(fd)
+		if want == nil || err != nil {
+			return names, links, err
+		}
+		set := make(map[string]struct{}, len(want))
+		for _, name := range want {
+			set[name] = struct{}{}
+		}
+		return slices.DeleteFunc(names, func(n rawName) bool { _, in := set[n.name]; return !in }), links, nil
+	}
+	out := make([]rawName, 0, len(want))
+	for _, name := range want {
+		out = append(out, rawName{name: name})
+	}
+	return out, nil, nil
+}
+
 // show changes st, the lstat of a name in an open directory, to what is
 // recorded. What a symlink's record says comes back too.
 func (r *records) show(dirfd int, name string, st *Stat, links linkRecords) (*linkRecord, error) {

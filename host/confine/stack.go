@@ -215,34 +215,87 @@ func (s *Stack) list(l *Lister, p string, attrs bool) ([]Name, error) {
 
 // pair is Lister.Pair of a stack and of one with added directories more.
 func (s *Stack) pair(l *Lister, old *Stack, added int, p string, attrs bool) (olds, news []Name, oldErr, newErr error) {
-	type listed struct {
-		names []Name
-		err   error
-	}
-	seen := map[int]listed{}
-	read := func(i int) ([]Name, error) { // by s's numbers; each is read once
-		r, ok := seen[i]
-		if !ok {
-			r.names, r.err = l.read(s.dirs[i], p, attrs, s.opaque)
-			seen[i] = r
+	under, oldErr := old.layersOf(p)
+	layers, newErr := s.layersOf(p)
+	if oldErr == nil && newErr == nil {
+		if tops, ok := onTop(layers, under, added); ok {
+			olds, news, err := s.pairOnTop(l, old, tops, under, p, attrs)
+			return olds, news, err, err
 		}
-		return r.names, r.err
 	}
-	if layers, err := old.layersOf(p); err != nil {
-		oldErr = err
-	} else {
-		olds, oldErr = old.merge(clean(p), layers, func(i int) ([]Name, error) { return read(i + added) })
+	if oldErr == nil {
+		olds, oldErr = old.merge(clean(p), under, func(i int) ([]Name, error) { return l.read(old.dirs[i], p, attrs, s.opaque) })
 	}
-	layers, err := s.layersOf(p)
-	if err != nil {
-		return olds, nil, oldErr, err
+	if newErr == nil {
+		news, newErr = s.merge(clean(p), layers, func(i int) ([]Name, error) { return l.read(s.dirs[i], p, attrs, s.opaque) })
 	}
-	news, newErr = s.merge(clean(p), layers, read)
-	if oldErr != nil || newErr != nil {
-		return olds, news, oldErr, newErr
+	if oldErr == nil && newErr == nil {
+		olds, news = withoutShared(olds, news, added)
 	}
-	olds, news = withoutShared(olds, news, added)
-	return olds, news, nil, nil
+	return olds, news, oldErr, newErr
+}
+
+// onTop returns what of a directory was added, if all of the old one shows
+// through.
+func onTop(layers, under []int, added int) (tops []int, ok bool) {
+	n := len(layers) - len(under)
+	if n < 0 || n > 0 && layers[n-1] >= added {
+		return nil, false
+	}
+	for i, layer := range under {
+		if layers[n+i] != layer+added {
+			return nil, false
+		}
+	}
+	return layers[:n], true
+}
+
+// pairOnTop lists what was added, and of what lies beneath only those names:
+// no others can differ, and a directory may have many.
+func (s *Stack) pairOnTop(l *Lister, old *Stack, tops, under []int, p string, attrs bool) (olds, news []Name, err error) {
+	var added []merged
+	for _, i := range tops {
+		names, err := l.read(s.dirs[i], p, attrs, s.opaque)
+		if err != nil {
+			return nil, nil, err
+		}
+		added = lay(added, names, i)
+	}
+	want := make([]string, 0, len(added))
+	for k := range added {
+		want = append(want, added[k].Name.Name)
+	}
+	found := make(map[string]Name, len(added))
+	for _, i := range under {
+		if len(want) == 0 {
+			break
+		}
+		names, err := l.some(old.dirs[i], p, want, attrs, s.opaque)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, n := range names {
+			n.layer = i
+			found[n.Name] = n
+		}
+		want = slices.DeleteFunc(want, func(name string) bool { _, is := found[name]; return is })
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for k := range added {
+		m := &added[k]
+		if was, there := found[m.Name.Name]; there && !isWhiteout(&was.Stat) {
+			olds = append(olds, was)
+		}
+		if isWhiteout(&m.Stat) {
+			continue
+		}
+		news = append(news, m.Name)
+		if m.dirs == nil && m.layer != tops[0] {
+			s.files[join(clean(p), m.Name.Name)] = m.layer
+		}
+	}
+	return olds, news, nil
 }
 
 // withoutShared drops the names of news that lie beneath what was added, and
