@@ -101,6 +101,7 @@ func TestADriverThatLiesOfALayerMountsNothing(t *testing.T) {
 		"the layer's short name":           {image, "overlay LINK B/diff C/diff", "where layer"},
 		"a directory of the layer's":       {image, "dir A", ""},
 		"a committed layer to be written":  {image, "writable A/diff A/work B/diff C/diff", "nothing may be written"},
+		"marks of another kind":            {image, "overlay-user A/diff B/diff C/diff", "marks of overlay"},
 		"nothing":                          {image, "overlay A/none B/diff C/diff", "where layer"},
 		"a committed upper":                {work, "writable A/diff W/work A/diff B/diff C/diff", ""},
 		"another container's upper":        {work, "writable V/diff W/work A/diff B/diff C/diff", ""},

@@ -127,6 +127,10 @@ func (d *Driver) overlaySpec(ctx context.Context, id string, s abi.Spec) (l *liv
 		return nil, fmt.Errorf("driver %s: get %s: the driver has no grant %q; add it to the driver's grants if it is to have it: %w", d.cfg.Name, id, "mount.overlay", graphdriver.ErrDenied)
 	}
 	l = &live{kind: abi.SpecOverlay, userAttrs: s.Flags&abi.SpecUserAttrs != 0}
+	// Marks that are looked for where they are not would show what they hide.
+	if l.userAttrs != graphdriver.InUserNamespace() {
+		return l, fmt.Errorf("driver %s: get %s: its marks of overlay (user.overlay: %t) are not where the host told it (overlay-attrs): %w", d.cfg.Name, id, l.userAttrs, graphdriver.ErrCorrupt)
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, l.close())
