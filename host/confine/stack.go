@@ -31,7 +31,13 @@ type Stack struct {
 	// file lies that is not in the first of its directory's.
 	layers map[string][]int
 	files  map[string]int
+	// listed are directories of which all files are known: those not in files
+	// lie in the first directory.
+	listed map[string]struct{}
 }
+
+// hidden stands in Stack.files for a name that a whiteout hides.
+const hidden = -1
 
 // NewStack puts directories over each other, the top first. They stay the
 // caller's. userAttrs reads user.overlay.* in place of trusted.overlay.*, as
@@ -43,7 +49,7 @@ func NewStack(dirs []*Dir, userAttrs bool) *Stack {
 	}
 	return &Stack{
 		dirs: slices.Clone(dirs), opaque: opaqueAttr(userAttrs),
-		layers: map[string][]int{".": all}, files: map[string]int{},
+		layers: map[string][]int{".": all}, files: map[string]int{}, listed: map[string]struct{}{},
 	}
 }
 
@@ -131,14 +137,21 @@ func (s *Stack) at(p string) (*Dir, error) {
 	s.mu.Lock()
 	i, isFile := s.files[p]
 	dir := s.layers[p]
+	up := path.Dir(p)
+	_, listed := s.listed[up]
+	above := s.layers[up]
 	s.mu.Unlock()
 	switch {
+	case isFile && i == hidden:
+		return nil, &PathError{Op: "open", Path: p, Err: unix.ENOENT}
 	case isFile:
 		return s.dirs[i], nil
 	case dir != nil:
 		return s.dirs[dir[0]], nil
+	case listed && above != nil:
+		return s.dirs[above[0]], nil
 	}
-	above, err := s.layersOf(path.Dir(p))
+	above, err := s.layersOf(up)
 	if err != nil {
 		return nil, err
 	}
@@ -291,7 +304,7 @@ func (s *Stack) pairOnTop(l *Lister, old *Stack, tops, under []int, p string, at
 			continue
 		}
 		news = append(news, m.Name)
-		if m.dirs == nil && m.layer != tops[0] {
+		if m.dirs == nil {
 			s.files[join(clean(p), m.Name.Name)] = m.layer
 		}
 	}
@@ -332,10 +345,12 @@ func (s *Stack) merge(p string, layers []int, read func(i int) ([]Name, error)) 
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.listed[p] = struct{}{}
 	visible := make([]Name, 0, len(out))
 	for k := range out {
 		m := &out[k]
 		if isWhiteout(&m.Stat) {
+			s.files[join(p, m.Name.Name)] = hidden
 			continue
 		}
 		visible = append(visible, m.Name)

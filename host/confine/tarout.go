@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"path"
+	"strings"
 	"sync"
 	"time"
 
@@ -34,6 +35,7 @@ type TarWriter struct {
 	written chan struct{} // closed when the writing goroutine has ended
 	dirs    map[string]struct{}
 	owners  func(uid, gid uint32) (uint32, uint32)
+	held    sync.Pool // of *[]byte, for the content of files
 }
 
 type tarItem struct {
@@ -174,9 +176,11 @@ func (t *TarWriter) Close(cancel error) error {
 
 func (t *TarWriter) read() {
 	defer t.readers.Done()
+	var at lastDir
+	defer at.close()
 	for it := range t.prepare {
 		if t.ctx.Err() == nil {
-			it.err = t.load(it)
+			it.err = t.load(&at, it)
 		} else {
 			it.err = context.Cause(t.ctx)
 		}
@@ -185,8 +189,12 @@ func (t *TarWriter) read() {
 }
 
 // load looks at a file, fills its header and reads it if it is small.
-func (t *TarWriter) load(it *tarItem) error {
-	d, fd, err := openLink(it.base, it.path)
+func (t *TarWriter) load(at *lastDir, it *tarItem) error {
+	d, err := it.base.at(it.path)
+	if err != nil {
+		return err
+	}
+	fd, hasAttrs, err := at.open(d, it.path)
 	if err != nil {
 		return err
 	}
@@ -195,7 +203,7 @@ func (t *TarWriter) load(it *tarItem) error {
 	if it.st, link, err = d.look(fd, it.path, NoLinks); err != nil {
 		return err
 	}
-	if err := t.header(it, d.rec, fd, link); err != nil {
+	if err := t.header(it, d.rec, fd, link, hasAttrs); err != nil {
 		return &PathError{Op: "read", Path: it.path, Err: err}
 	}
 	if it.body != nil && it.st.Size != it.size {
@@ -217,8 +225,17 @@ func openLink(t Tree, p string) (*Dir, int, error) {
 	return d, fd, err
 }
 
+// buffer is of n bytes, at most tarHold.
+func (t *TarWriter) buffer(n int) []byte {
+	if b, ok := t.held.Get().(*[]byte); ok && cap(*b) >= n {
+		return (*b)[:n]
+	}
+	return make([]byte, n, max(n, 8<<10))
+}
+
 func (t *TarWriter) open(it *tarItem, pathFd int) error {
-	fd, err := reopenRegular(pathFd)
+	// It was looked at, and is a regular file.
+	fd, err := unix.Open(procPath(pathFd), unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
 	if err != nil {
 		return &PathError{Op: "open", Path: it.path, Err: err}
 	}
@@ -227,14 +244,14 @@ func (t *TarWriter) open(it *tarItem, pathFd int) error {
 		return nil
 	}
 	defer unix.Close(fd)
-	it.held = make([]byte, it.st.Size)
+	it.held = t.buffer(int(it.st.Size))
 	if _, err := io.ReadFull(fdReader(fd), it.held); err != nil {
 		return &PathError{Op: "read", Path: it.path, Err: err}
 	}
 	return nil
 }
 
-func (t *TarWriter) header(it *tarItem, rec *records, fd int, link *linkRecord) error {
+func (t *TarWriter) header(it *tarItem, rec *records, fd int, link *linkRecord, hasAttrs bool) error {
 	h, st := it.hdr, &it.st
 	h.Format = tar.FormatPAX
 	h.Mode = int64(st.Mode & 0o7777)
@@ -270,11 +287,55 @@ func (t *TarWriter) header(it *tarItem, rec *records, fd int, link *linkRecord) 
 	if st.Type() == unix.S_IFCHR || st.Type() == unix.S_IFBLK {
 		h.Devmajor, h.Devminor = int64(unix.Major(st.Rdev)), int64(unix.Minor(st.Rdev))
 	}
+	if !hasAttrs && link == nil {
+		return nil
+	}
 	attrs, err := rec.xattrs(fd, link)
 	if err != nil {
 		return err
 	}
 	return setXattrs(h, attrs)
+}
+
+// lastDir is the directory that the last file lay in: archives are written
+// directory by directory.
+type lastDir struct {
+	of   *Dir
+	path string
+	fd   int
+}
+
+// open opens what lies at p itself, to look at it, and tells whether it has
+// attributes.
+func (l *lastDir) open(d *Dir, p string) (fd int, hasAttrs bool, err error) {
+	dir, name := path.Split(p)
+	if name == "" || name == "." || d.rec.hides(p) {
+		fd, err := d.open(p, unix.O_PATH|unix.O_NOFOLLOW, 0, NoLinks)
+		return fd, true, err
+	}
+	if l.of != d || l.path != dir {
+		l.close()
+		fd, err := d.open(strings.TrimSuffix(dir, "/"), unix.O_PATH|unix.O_DIRECTORY, 0, NoLinks)
+		if err != nil {
+			return -1, false, err
+		}
+		*l = lastDir{of: d, path: dir, fd: fd}
+	}
+	if fd, err = unix.Openat(l.fd, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0); err != nil {
+		return -1, false, &PathError{Op: "open", Path: p, Err: err}
+	}
+	if hasAttrs, err = hasXattrs(l.fd, name); err != nil {
+		unix.Close(fd)
+		return -1, false, &PathError{Op: "read extended attributes of", Path: p, Err: err}
+	}
+	return fd, hasAttrs, nil
+}
+
+func (l *lastDir) close() {
+	if l.of != nil {
+		unix.Close(l.fd)
+		l.of = nil
+	}
 }
 
 func setXattrs(h *tar.Header, attrs []layertar.Xattr) error {
@@ -367,6 +428,7 @@ func (t *TarWriter) content(it *tarItem, buf []byte) error {
 	}
 	if it.held != nil {
 		_, err := t.tw.Write(it.held)
+		t.held.Put(&it.held)
 		return err
 	}
 	if it.fd < 0 {
