@@ -274,41 +274,73 @@ func (s *Stack) pairOnTop(l *Lister, old *Stack, tops, under []int, p string, at
 		}
 		added = lay(added, names, i)
 	}
-	want := make([]string, 0, len(added))
-	for k := range added {
-		want = append(want, added[k].Name.Name)
+	beneath, err := old.find(l, under, p, added, attrs)
+	if err != nil {
+		return nil, nil, err
 	}
-	found := make(map[string]Name, len(added))
-	for _, i := range under {
-		if len(want) == 0 {
-			break
-		}
-		names, err := l.some(old.dirs[i], p, want, attrs, s.opaque)
-		if err != nil {
-			return nil, nil, err
-		}
-		for _, n := range names {
-			n.layer = i
-			found[n.Name] = n
-		}
-		want = slices.DeleteFunc(want, func(name string) bool { _, is := found[name]; return is })
-	}
+	shift := len(s.dirs) - len(old.dirs)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for k := range added {
 		m := &added[k]
-		if was, there := found[m.Name.Name]; there && !isWhiteout(&was.Stat) {
-			olds = append(olds, was)
+		was := beneath[m.Name.Name]
+		if was != nil && !isWhiteout(&was.Stat) {
+			olds = append(olds, was.Name)
 		}
 		if isWhiteout(&m.Stat) {
 			continue
 		}
 		news = append(news, m.Name)
+		at := join(clean(p), m.Name.Name)
 		if m.dirs == nil {
-			s.files[join(clean(p), m.Name.Name)] = m.layer
+			s.files[at] = m.layer
+			continue
 		}
+		if was != nil && !m.done {
+			for _, i := range was.dirs {
+				m.dirs = append(m.dirs, i+shift)
+			}
+		}
+		s.layers[at] = m.dirs
 	}
 	return olds, news, nil
+}
+
+// find looks for names in the directories that make up p.
+func (s *Stack) find(l *Lister, layers []int, p string, names []merged, attrs bool) (map[string]*merged, error) {
+	want := make([]string, 0, len(names))
+	for k := range names {
+		want = append(want, names[k].Name.Name)
+	}
+	var found []merged
+	for _, i := range layers {
+		if len(want) == 0 {
+			break
+		}
+		names, err := l.some(s.dirs[i], p, want, attrs, s.opaque)
+		if err != nil {
+			return nil, err
+		}
+		found = lay(found, names, i)
+		done := make(map[string]struct{}, len(found))
+		for k := range found {
+			if found[k].done {
+				done[found[k].Name.Name] = struct{}{}
+			}
+		}
+		want = slices.DeleteFunc(want, func(name string) bool { _, is := done[name]; return is })
+	}
+	out := make(map[string]*merged, len(found))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for k := range found {
+		m := &found[k]
+		out[m.Name.Name] = m
+		if m.dirs != nil {
+			s.layers[join(clean(p), m.Name.Name)] = m.dirs
+		}
+	}
+	return out, nil
 }
 
 // withoutShared drops the names of news that lie beneath what was added, and
