@@ -53,15 +53,16 @@ func (d *Driver) fill(c *guest.Call, lower string) error {
 	if err := c.MakeDir(0, c.ID+"/work", 0o700); err != nil {
 		return err
 	}
-	if ok, err := exists(c, c.Parent+"/committed"); err != nil {
+	// Several children may be made at a time: a file that is made by one call
+	// of the kernel has no half of it to be in another's way.
+	if err := c.Mknod(0, c.Parent+"/committed", modeRegular|0o600, 0, 0); err != nil && err != abi.Exists {
 		return err
-	} else if !ok {
-		if err := write(c, c.Parent+"/committed", "", 0o600); err != nil {
-			return err
-		}
 	}
 	return write(c, c.ID+"/lower", lower, 0o644)
 }
+
+// modeRegular is S_IFREG.
+const modeRegular = 0o100000
 
 func write(c *guest.Call, path, content string, mode uint32) error {
 	err := c.WriteFile(path, []byte(content))

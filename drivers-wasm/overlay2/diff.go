@@ -100,7 +100,7 @@ func (d *Driver) open(c *guest.Call, chain []string) ([]guest.Base, guest.Base, 
 }
 
 func (d *Driver) flags() uint32 {
-	if d.user {
+	if d.user() {
 		return abi.StackUserAttrs
 	}
 	return 0

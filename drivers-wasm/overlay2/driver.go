@@ -1,15 +1,17 @@
 package overlay2
 
 import (
+	"slices"
+	"sync/atomic"
+
 	"github.com/bulkhead/bulkhead/abi"
 	"github.com/bulkhead/bulkhead/abi/guest"
 )
 
-// Driver implements guest.Driver and everything optional but FileReader. Its
-// fields are derived from what the host says in Configure.
+// Driver implements guest.Driver and everything optional but FileReader. What
+// it keeps is what the host says in Configure, which is the same each time.
 type Driver struct {
-	user  bool // the marks of overlay lie in user.overlay.*
-	facts []guest.Pair
+	facts atomic.Pointer[[]guest.Pair]
 }
 
 var _ interface {
@@ -37,19 +39,26 @@ func (d *Driver) Configure(c *guest.Call) error {
 	for _, o := range c.Options {
 		return c.Fail(abi.NotSupported, o.Key, "the driver has no such option")
 	}
-	d.facts = c.Facts
-	d.user = d.fact("overlay-attrs") == "user"
+	facts := slices.Clone(c.Facts)
+	d.facts.Store(&facts)
 	return nil
 }
 
 func (d *Driver) fact(key string) string {
-	for _, f := range d.facts {
+	facts := d.facts.Load()
+	if facts == nil {
+		return ""
+	}
+	for _, f := range *facts {
 		if f.Key == key {
 			return f.Value
 		}
 	}
 	return ""
 }
+
+// user reports whether the marks of overlay lie in user.overlay.*.
+func (d *Driver) user() bool { return d.fact("overlay-attrs") == "user" }
 
 // Setup implements guest.Setupper: it refuses a home where overlay does not
 // work, so that another driver is chosen for it.
@@ -70,7 +79,7 @@ func (d *Driver) Setup(c *guest.Call) error {
 // One that others were made on is never an upper directory again.
 func (d *Driver) Get(c *guest.Call) (guest.Spec, error) {
 	s := guest.Spec{Kind: abi.SpecOverlay}
-	if d.user {
+	if d.user() {
 		s.Flags |= abi.SpecUserAttrs
 	}
 	chain, err := d.chain(c, c.ID)
@@ -104,7 +113,7 @@ func (*Driver) Exists(c *guest.Call) (bool, error) { return c.DirExists(c.ID) }
 // Status implements guest.Driver.
 func (d *Driver) Status(*guest.Call) ([]guest.Pair, error) {
 	user := "false"
-	if d.user {
+	if d.user() {
 		user = "true"
 	}
 	return []guest.Pair{
