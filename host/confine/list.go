@@ -1,6 +1,7 @@
 package confine
 
 import (
+	"bytes"
 	"encoding/binary"
 	"hash/maphash"
 	"slices"
@@ -102,26 +103,49 @@ func (l *Lister) attrs(rec *records, dirfd int, n *Name, digest, looks bool, opa
 // sysListxattrat is listxattrat(2), Linux 6.13, the same number everywhere.
 const sysListxattrat = 465
 
-// hasXattrs answers the common case, none, with one system call.
+// hasXattrs reports whether a name has attributes that matter to anybody here.
+// It answers the common case, none, with one system call, and so that of a
+// file which an overlay mount has brought up, whose marks matter to the kernel
+// only.
 func hasXattrs(dirfd int, name string) (bool, error) {
 	p, err := unix.BytePtrFromString(name)
 	if err != nil {
 		return false, err
 	}
-	n, _, errno := unix.Syscall6(sysListxattrat, uintptr(dirfd), uintptr(unsafe.Pointer(p)), unix.AT_SYMLINK_NOFOLLOW, 0, 0, 0)
+	var buf [1024]byte
+	n, _, errno := unix.Syscall6(sysListxattrat, uintptr(dirfd), uintptr(unsafe.Pointer(p)), unix.AT_SYMLINK_NOFOLLOW, uintptr(unsafe.Pointer(&buf)), uintptr(len(buf)), 0)
 	switch errno {
 	case 0:
-		return n > 0, nil
+		return anyMatters(buf[:n]), nil
 	case unix.ENOTSUP:
 		return false, nil
+	case unix.ERANGE:
+		return true, nil
 	case unix.ENOSYS, unix.EPERM: // an older kernel, or a filter before it
-		m, err := unix.Llistxattr(procPath(dirfd)+"/"+name, nil)
-		if err == unix.ENOTSUP {
+		m, err := unix.Llistxattr(procPath(dirfd)+"/"+name, buf[:])
+		switch err {
+		case nil:
+			return anyMatters(buf[:m]), nil
+		case unix.ENOTSUP:
 			return false, nil
+		case unix.ERANGE:
+			return true, nil
 		}
-		return m > 0, err
+		return false, err
 	}
 	return false, errno
+}
+
+// anyMatters looks through a list of attributes' names, each with its NUL.
+func anyMatters(list []byte) bool {
+	for len(list) > 0 {
+		name, rest, _ := bytes.Cut(list, []byte{0})
+		list = rest
+		if n := string(name); kept(n) || strings.HasPrefix(n, recordPrefix) || n == opaqueAttr(false) || n == opaqueAttr(true) {
+			return true
+		}
+	}
+	return false
 }
 
 type rawName struct {
