@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // stored finds a file in the driver's directory of the layer that brought it.
@@ -40,6 +41,7 @@ func TestAChangedByteIsFoundAndNamed(t *testing.T) {
 	p := newProgram(t)
 	p.ok("image", "load", "-i", debianSlim(t))
 	path, diffID := p.stored("etc/debian_version")
+	restore := timesOf(t, path)
 	b, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -66,13 +68,38 @@ func TestAChangedByteIsFoundAndNamed(t *testing.T) {
 	if err := os.WriteFile(path, b, 0o644); err != nil {
 		t.Fatal(err)
 	}
+	restore()
 	p.ok("image", "verify", debianSlimID)
+}
+
+// timesOf returns what gives a file and its directory back the times that they
+// have now, which belong to a layer as its content does.
+func timesOf(t testing.TB, path string) (restore func()) {
+	t.Helper()
+	paths := []string{path, filepath.Dir(path)}
+	times := map[string]time.Time{}
+	for _, p := range paths {
+		fi, err := os.Lstat(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		times[p] = fi.ModTime()
+	}
+	return func() {
+		t.Helper()
+		for _, p := range paths {
+			if err := os.Chtimes(p, times[p], times[p]); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
 }
 
 func TestAMissingAShortAndAReplacedFileAreFoundAndNamed(t *testing.T) {
 	p := newProgram(t)
 	p.ok("image", "load", "-i", debianSlim(t))
 	path, diffID := p.stored("etc/debian_version")
+	restore := timesOf(t, path)
 	good, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -89,8 +116,10 @@ func TestAMissingAShortAndAReplacedFileAreFoundAndNamed(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := p.fails(3, []string{diffID, "etc/debian_version"}, "image", "verify", debianSlimID)
-		if strings.Count(strings.TrimSpace(r.stderr), "\n") > 2 {
-			t.Errorf("%s: more than a line for one file: %s", name, r.stderr)
+		// The stream ends at the file and has another digest; the tree has the
+		// file and the time of its directory. Nothing else is to blame.
+		if n := len(strings.Split(strings.TrimSpace(r.stderr), "\n")); n > 4 {
+			t.Errorf("%s: %d lines for one file: %s", name, n, r.stderr)
 		}
 		if err := os.RemoveAll(path); err != nil {
 			t.Fatal(err)
@@ -98,6 +127,7 @@ func TestAMissingAShortAndAReplacedFileAreFoundAndNamed(t *testing.T) {
 		if err := os.WriteFile(path, good, 0o644); err != nil {
 			t.Fatal(err)
 		}
+		restore()
 	}
 	p.ok("image", "verify", debianSlimID)
 }

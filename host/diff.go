@@ -72,10 +72,12 @@ func (d *Driver) stream(ctx context.Context, p calls.Params, unlock func()) (io.
 	s := &outStream{pr: pr, cancel: cancel, done: make(chan struct{})}
 	// A reader that is slow must not keep a call that has to end.
 	stop := context.AfterFunc(ctx, func() { pw.CloseWithError(context.Cause(ctx)) })
+	left := context.AfterFunc(d.open, func() { cancel(context.Cause(d.open)) })
 	go func() {
 		defer close(s.done)
 		defer unlock()
 		defer cancel(nil)
+		defer left()
 		defer stop()
 		c := calls.New(ctx, d.env, p)
 		unblock := context.AfterFunc(c.Context(), func() {

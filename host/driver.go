@@ -36,7 +36,12 @@ type Driver struct {
 	held   held
 	// lineage is what others know of layers that there are no notes of.
 	lineage lineage
+	open    context.Context // until Close
+	shut    context.CancelCauseFunc
 }
+
+// errClosed ends the streams of a driver that is closed.
+var errClosed = errors.New("driver is closed")
 
 // Open opens a driver's home with a module that New compiled. The module is
 // closed with the Driver.
@@ -46,6 +51,7 @@ func Open(ctx context.Context, cfg Config, compile Compile) (_ *Driver, err erro
 		return nil, err
 	}
 	d := &Driver{cfg: cfg, locks: layerlock.New()}
+	d.open, d.shut = context.WithCancelCause(context.WithoutCancel(ctx))
 	if d.module, err = compile(ctx, d.configure); err != nil {
 		return nil, err
 	}
@@ -276,6 +282,7 @@ func (d *Driver) Capabilities() graphdriver.Capabilities { return d.desc.Capabil
 
 // Close releases the module and the home. Calls in flight fail.
 func (d *Driver) Close(ctx context.Context) error {
+	d.shut(errClosed)
 	err := errors.Join(d.putAll(ctx), d.module.Close(ctx))
 	if d.home != nil {
 		err = errors.Join(err, d.home.Close())

@@ -51,7 +51,9 @@ func TestAStreamEndsWithWhatEndedIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.d.Close(context.Background()); err != nil {
+	soon, stop := context.WithTimeout(context.Background(), 10*time.Second) // before the idle limit
+	defer stop()
+	if err := s.d.Close(soon); err != nil {
 		t.Error(err)
 	}
 	if _, err := io.Copy(io.Discard, r); err == nil {

@@ -146,11 +146,16 @@ func whileStreaming(s *suite) {
 	}
 }
 
-// slow reads a little at a time.
-type slow struct{ r io.Reader }
+// slow takes a pause after every few pieces.
+type slow struct {
+	r io.Reader
+	n int
+}
 
-func (l slow) Read(p []byte) (int, error) {
-	time.Sleep(time.Millisecond)
+func (l *slow) Read(p []byte) (int, error) {
+	if l.n++; l.n%16 == 0 {
+		time.Sleep(time.Millisecond)
+	}
 	return l.r.Read(p[:min(len(p), 16<<10)])
 }
 
@@ -180,7 +185,7 @@ func slowReaders(s *suite) {
 			}
 			return nil
 		default:
-			n, err := io.Copy(io.Discard, slow{r})
+			n, err := io.Copy(io.Discard, &slow{r: r})
 			if err == nil && n < 600*2000 {
 				err = fmt.Errorf("a slow reader got %d bytes", n)
 			}

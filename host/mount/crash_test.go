@@ -25,11 +25,11 @@ type task struct {
 
 const taskVariable = "BULKHEAD_TEST_MOUNT_TASK"
 
-// TestAnotherProcess is the process that tests start.
+// TestAnotherProcess is the process that tests start; by itself it does nothing.
 func TestAnotherProcess(t *testing.T) {
 	var k task
 	if os.Getenv(taskVariable) == "" {
-		t.Skip("only other tests start it")
+		return
 	}
 	must(t, json.Unmarshal([]byte(os.Getenv(taskVariable)), &k))
 	h := homeAt(t, k.Home)

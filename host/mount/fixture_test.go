@@ -134,13 +134,22 @@ func (h *home) whiteout(rel string) {
 
 func (h *home) opaque(rel string) {
 	h.t.Helper()
-	name := "trusted.overlay.opaque"
+	h.overlayAttr(rel, "opaque", "y")
+}
+
+// overlayAttr sets one of overlay's attributes, by the name that it is read by
+// here, on a directory.
+func (h *home) overlayAttr(rel, name, value string) {
+	h.t.Helper()
+	prefix := "trusted.overlay."
 	if inUserNamespace() {
-		name = "user.overlay.opaque"
+		prefix = "user.overlay."
 	}
-	if err := unix.Setxattr(h.mkdir(rel), name, []byte("y"), 0); err != nil {
-		h.t.Skipf("%s cannot be set here: %v", name, err)
+	err := unix.Setxattr(h.mkdir(rel), prefix+name, []byte(value), 0)
+	if errors.Is(err, unix.ENOTSUP) {
+		h.t.Skipf("the file system has no %s attributes; set TMPDIR to another", prefix)
 	}
+	must(h.t, err)
 }
 
 // seen lists the files of a tree with their contents.

@@ -82,7 +82,7 @@ func inUserNamespace() bool { return os.Getenv(inNamespace) == "user" }
 func TestEverythingHoldsInAUserNamespace(t *testing.T) {
 	mayMount(t)
 	if inUserNamespace() {
-		t.Skip("it is one")
+		return // it is what the test starts
 	}
 	args := []string{"-test.skip=^TestEverythingHoldsInAUserNamespace$"}
 	for _, a := range os.Args[1:] {
