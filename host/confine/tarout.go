@@ -2,6 +2,7 @@ package confine
 
 import (
 	"archive/tar"
+	"bufio"
 	"context"
 	"io"
 	"path"
@@ -18,7 +19,10 @@ const (
 	tarQueue   = 64       // entries prepared ahead of the one being written
 	tarHold    = 64 << 10 // files up to this size are read ahead, in bytes
 	tarReaders = 2
-	whPrefix   = ".wh."
+	// tarBuffer is what is written at a time: whoever reads takes turns with
+	// the writer, which costs more than a header does.
+	tarBuffer = 128 << 10
+	whPrefix  = ".wh."
 )
 
 // TarWriter writes the archive of a layer from files beneath directories. What
@@ -28,6 +32,7 @@ const (
 type TarWriter struct {
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
+	out     *bufio.Writer
 	tw      *tar.Writer
 	queue   chan *tarItem
 	prepare chan *tarItem
@@ -55,8 +60,9 @@ type tarItem struct {
 // archive says; nil keeps it. Close ends it.
 func NewTarWriter(ctx context.Context, w io.Writer, owners func(uid, gid uint32) (uint32, uint32)) *TarWriter {
 	ctx, cancel := context.WithCancelCause(ctx)
+	out := bufio.NewWriterSize(w, tarBuffer)
 	t := &TarWriter{
-		ctx: ctx, cancel: cancel, tw: tar.NewWriter(w), owners: owners,
+		ctx: ctx, cancel: cancel, out: out, tw: tar.NewWriter(out), owners: owners,
 		queue: make(chan *tarItem, tarQueue), prepare: make(chan *tarItem, tarQueue),
 		written: make(chan struct{}), dirs: map[string]struct{}{".": {}},
 	}
@@ -171,7 +177,10 @@ func (t *TarWriter) Close(cancel error) error {
 	if t.ctx.Err() != nil {
 		return context.Cause(t.ctx)
 	}
-	return t.tw.Close()
+	if err := t.tw.Close(); err != nil {
+		return err
+	}
+	return t.out.Flush()
 }
 
 func (t *TarWriter) read() {
