@@ -6,7 +6,6 @@ import (
 	"context"
 	"io"
 	"path"
-	"strings"
 	"sync"
 	"time"
 
@@ -221,7 +220,7 @@ func (t *TarWriter) load(at *lastDir, it *tarItem) error {
 	if it.body != nil || it.st.Type() != unix.S_IFREG || it.st.Size == 0 || it.st.Nlink > 1 {
 		return nil // links are read by the writer, which knows which came first
 	}
-	return t.open(it, fd)
+	return t.open(at, it, fd)
 }
 
 // openLink opens what lies at p itself, to look at it.
@@ -242,9 +241,8 @@ func (t *TarWriter) buffer(n int) []byte {
 	return make([]byte, n, max(n, 8<<10))
 }
 
-func (t *TarWriter) open(it *tarItem, pathFd int) error {
-	// It was looked at, and is a regular file.
-	fd, err := unix.Open(procPath(pathFd), unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
+func (t *TarWriter) open(at *lastDir, it *tarItem, pathFd int) error {
+	fd, err := at.reopen(pathFd)
 	if err != nil {
 		return &PathError{Op: "open", Path: it.path, Err: err}
 	}
@@ -304,47 +302,6 @@ func (t *TarWriter) header(it *tarItem, rec *records, fd int, link *linkRecord, 
 		return err
 	}
 	return setXattrs(h, attrs)
-}
-
-// lastDir is the directory that the last file lay in: archives are written
-// directory by directory.
-type lastDir struct {
-	of   *Dir
-	path string
-	fd   int
-}
-
-// open opens what lies at p itself, to look at it, and tells whether it has
-// attributes.
-func (l *lastDir) open(d *Dir, p string) (fd int, hasAttrs bool, err error) {
-	dir, name := path.Split(p)
-	if name == "" || name == "." || d.rec.hides(p) {
-		fd, err := d.open(p, unix.O_PATH|unix.O_NOFOLLOW, 0, NoLinks)
-		return fd, true, err
-	}
-	if l.of != d || l.path != dir {
-		l.close()
-		fd, err := d.open(strings.TrimSuffix(dir, "/"), unix.O_PATH|unix.O_DIRECTORY, 0, NoLinks)
-		if err != nil {
-			return -1, false, err
-		}
-		*l = lastDir{of: d, path: dir, fd: fd}
-	}
-	if fd, err = unix.Openat(l.fd, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0); err != nil {
-		return -1, false, &PathError{Op: "open", Path: p, Err: err}
-	}
-	if hasAttrs, err = hasXattrs(l.fd, name); err != nil {
-		unix.Close(fd)
-		return -1, false, &PathError{Op: "read extended attributes of", Path: p, Err: err}
-	}
-	return fd, hasAttrs, nil
-}
-
-func (l *lastDir) close() {
-	if l.of != nil {
-		unix.Close(l.fd)
-		l.of = nil
-	}
 }
 
 func setXattrs(h *tar.Header, attrs []layertar.Xattr) error {
@@ -428,7 +385,9 @@ func (t *TarWriter) openLate(it *tarItem) error {
 		return err
 	}
 	defer unix.Close(fd)
-	return t.open(it, fd)
+	var at lastDir
+	defer at.close()
+	return t.open(&at, it, fd)
 }
 
 func (t *TarWriter) content(it *tarItem, buf []byte) error {
