@@ -69,6 +69,7 @@ func (p *program) diffIDs(id string) []string {
 }
 
 func TestARealImageComesOutByteForByteInBothFormats(t *testing.T) {
+	t.Parallel()
 	p := newProgram(t)
 	p.ok("image", "load", "-i", debianSlim(t))
 	p.nothingLeft()
@@ -108,6 +109,7 @@ func TestARealImageComesOutByteForByteInBothFormats(t *testing.T) {
 }
 
 func TestUmociUnpacksWhatIsSaved(t *testing.T) {
+	t.Parallel()
 	p := newProgram(t)
 	p.ok("image", "load", "-i", debianSlim(t))
 	p.ok("image", "tag", debianSlimID, "slim:umoci")
@@ -131,6 +133,7 @@ func TestUmociUnpacksWhatIsSaved(t *testing.T) {
 }
 
 func TestArchivesFromAPipeAndFromADirectory(t *testing.T) {
+	t.Parallel()
 	image := debianSlim(t)
 	p := newProgram(t)
 	in, err := os.Open(image)
@@ -219,6 +222,7 @@ func oci(t testing.TB, layer []byte, compress bool) string {
 }
 
 func TestTarCorporaComeOutByteForByteOrAreRefused(t *testing.T) {
+	t.Parallel()
 	goroot := strings.TrimSpace(tool(t, "go", "env", "GOROOT"))
 	split := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/vbatts/tar-split")
 	split.Dir = repo(t)

@@ -33,6 +33,7 @@ func (d *daemon) inspect(image string) inspected {
 }
 
 func TestAnImageMadeByHandIsThatOfDockerCommit(t *testing.T) {
+	t.Parallel()
 	changes := [][]string{
 		{`CMD ["cat","/x"]`}, {"CMD cat /x"}, {`ENTRYPOINT ["/bin/cat"]`}, {"ENTRYPOINT cat", "CMD /x"}, {"CMD /x", "ENTRYPOINT cat"},
 		{`ENV PATH=$PATH:/x B="a b" C=a\ b D='$A' E=${A}x F=${NONE:-none} G=${A:+some}`}, {"ENV NAME a value"}, {"env A=2 Z=$A"}, {"ENV A=2", "ENV Z=$A"},
@@ -82,8 +83,10 @@ func TestAnImageMadeByHandIsThatOfDockerCommit(t *testing.T) {
 }
 
 func TestAPersonMakesAnImageAndDockerdRunsIt(t *testing.T) {
+	t.Parallel()
 	for _, driver := range []string{"overlay2", "vfs"} {
 		t.Run(driver, func(t *testing.T) {
+			t.Parallel()
 			p := newProgram(t)
 			p.driver = driver
 			p.ok("image", "load", "-i", debianSlim(t))

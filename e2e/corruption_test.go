@@ -38,6 +38,7 @@ func (p *program) stored(name string) (path, diffID string) {
 }
 
 func TestAChangedByteIsFoundAndNamed(t *testing.T) {
+	t.Parallel()
 	p := newProgram(t)
 	p.ok("image", "load", "-i", debianSlim(t))
 	path, diffID := p.stored("etc/debian_version")
@@ -96,6 +97,7 @@ func timesOf(t testing.TB, path string) (restore func()) {
 }
 
 func TestAMissingAShortAndAReplacedFileAreFoundAndNamed(t *testing.T) {
+	t.Parallel()
 	p := newProgram(t)
 	p.ok("image", "load", "-i", debianSlim(t))
 	path, diffID := p.stored("etc/debian_version")
@@ -133,6 +135,7 @@ func TestAMissingAShortAndAReplacedFileAreFoundAndNamed(t *testing.T) {
 }
 
 func TestReadingWritesNothing(t *testing.T) {
+	t.Parallel()
 	p := newProgram(t)
 	p.ok("image", "load", "-i", debianSlim(t))
 	before := snapshot(t, p.root)

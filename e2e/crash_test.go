@@ -16,6 +16,7 @@ var kills = []string{"fsync", "syncfs", "renameat", "renameat2", "rename", "unli
 // strace. Whatever was stored must be whole, the next command that writes
 // leaves no layer without an image, and the next load works.
 func TestLoadKilledAtAnyStepTheNextStartWorks(t *testing.T) {
+	t.Parallel()
 	first, second := oci(t, crashLayer(t, 1), true), oci(t, crashLayer(t, 2), true)
 	third := oci(t, crashLayer(t, 3), true)
 	killedAtEach(t, func(p *program) []string {
@@ -33,6 +34,7 @@ func TestLoadKilledAtAnyStepTheNextStartWorks(t *testing.T) {
 
 // A removal is killed likewise.
 func TestRemovalKilledAtAnyStepTheNextStartWorks(t *testing.T) {
+	t.Parallel()
 	first, second := oci(t, crashLayer(t, 1), true), oci(t, crashLayer(t, 2), true)
 	killedAtEach(t, func(p *program) []string {
 		p.ok("image", "load", "-q", "-i", first)
@@ -63,6 +65,7 @@ func killedAtEach(t *testing.T, prepare func(*program) []string, check func(*tes
 	}
 	for _, call := range kills {
 		t.Run(call, func(t *testing.T) {
+			t.Parallel()
 			for n, done := 1, false; !done; n++ {
 				if n > 300 {
 					t.Fatal("the command never ends")

@@ -37,6 +37,7 @@ type daemon struct {
 	dir    string // its sockets lie here, whose paths must be short
 	driver string
 	client string // the docker that is used
+	env    []string
 	cmd    *exec.Cmd
 	ended  chan error
 }
@@ -90,7 +91,7 @@ func (d *daemon) start() {
 	d.ended = make(chan error, 1)
 	go func() { d.ended <- d.cmd.Wait() }()
 	for i := 0; exec.Command(d.client, "--host", d.host(), "info").Run() != nil; i++ {
-		if i == 100 {
+		if i == 300 {
 			b, _ := os.ReadFile(log.Name())
 			d.t.Fatalf("dockerd does not answer:\n%s", b)
 		}
@@ -115,16 +116,23 @@ func (d *daemon) stop() {
 
 // command is one of docker's.
 func (d *daemon) command(args ...string) *exec.Cmd {
-	return exec.Command(d.client, append([]string{"--host", d.host()}, args...)...)
+	cmd := exec.Command(d.client, append([]string{"--host", d.host()}, args...)...)
+	cmd.Env = append(os.Environ(), d.env...)
+	return cmd
 }
 
 // docker runs a command that must succeed and returns what it printed.
 func (d *daemon) docker(args ...string) string {
 	d.t.Helper()
-	return tool(d.t, d.client, append([]string{"--host", d.host()}, args...)...)
+	r := finish(d.t, d.command(args...))
+	if r.code != 0 {
+		d.t.Fatalf("docker %v: exit %d\n%s%s", args, r.code, r.stdout, r.stderr)
+	}
+	return r.stdout
 }
 
 func TestDockerdLoadsWhatIsSavedAndItsSaveIsLoadedToTheSameID(t *testing.T) {
+	t.Parallel()
 	p := newProgram(t)
 	image := debianSlim(t)
 	p.ok("image", "load", "-i", image)

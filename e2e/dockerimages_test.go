@@ -36,11 +36,9 @@ func debianDocker(t testing.TB) string {
 func daemonWithImages(t *testing.T) *daemon {
 	t.Helper()
 	client := debianDocker(t)
-	t.Setenv("DOCKER_BUILDKIT", "0")
-	t.Setenv("DOCKER_CONFIG", t.TempDir())
-	t.Setenv("TZ", "America/St_Johns") // not whole hours from UTC
 	d := newDaemon(t, "vfs")
 	d.client = client
+	d.env = []string{"DOCKER_BUILDKIT=0", "DOCKER_CONFIG=" + t.TempDir(), "TZ=America/St_Johns"} // not whole hours from UTC
 	now := time.Now()
 	loadDescribed(t, d, now)
 	pullDigests(t, d, now)

@@ -16,13 +16,13 @@ import (
 func used(t *testing.T, driver string) *daemon {
 	t.Helper()
 	client := debianDocker(t)
-	t.Setenv("DOCKER_CONFIG", t.TempDir())
 	d := newDaemon(t, driver)
 	d.client = client
+	d.env = []string{"DOCKER_CONFIG=" + t.TempDir()}
 	d.docker("load", "-i", debianSlimForDocker(t))
 	d.docker("tag", debianSlimID, "slim:e2e")
 	for name, buildkit := range map[string]string{"classic": "0", "buildkit": "1"} {
-		t.Setenv("DOCKER_BUILDKIT", buildkit)
+		d.env = append(d.env, "DOCKER_BUILDKIT="+buildkit)
 		dir := t.TempDir()
 		text := "FROM slim:e2e\nRUN echo " + name + " > /built && rm -r /etc/apt\nCOPY Dockerfile /from/here\nENV BY=" + name + "\n"
 		if err := os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte(text), 0o644); err != nil {
@@ -38,8 +38,10 @@ func used(t *testing.T, driver string) *daemon {
 }
 
 func TestAStoppedDockersRootIsReadAndNothingIsWritten(t *testing.T) {
+	t.Parallel()
 	for _, driver := range []string{"overlay2", "vfs"} {
 		t.Run(driver, func(t *testing.T) {
+			t.Parallel()
 			d := used(t, driver)
 			id := func(name string) string {
 				return strings.TrimSpace(d.docker("inspect", "--format", "{{.Id}}", name))
@@ -132,6 +134,7 @@ func differing(a, b []byte) []string {
 }
 
 func TestNothingIsWrittenWhileDockerdRuns(t *testing.T) {
+	t.Parallel()
 	archive := debianSlimForDocker(t)
 	d := newDaemon(t, "overlay2")
 	d.docker("load", "-i", archive)

@@ -98,8 +98,10 @@ func ordered(t testing.TB, root, driver, chain string) *strings.Replacer {
 }
 
 func TestARootThatWasFilledHereIsADockerds(t *testing.T) {
+	t.Parallel()
 	for _, driver := range []string{"overlay2", "vfs"} {
 		t.Run(driver, func(t *testing.T) {
+			t.Parallel()
 			archive := debianSlimForDocker(t)
 			reference := newDaemon(t, driver)
 			reference.docker("load", "-i", archive)

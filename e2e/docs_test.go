@@ -42,6 +42,7 @@ func clone(t testing.TB) string {
 }
 
 func TestEveryCommandInTheDocumentsWorks(t *testing.T) {
+	t.Parallel()
 	for _, doc := range []string{"README.md", "docs/operators.md", "docs/drivers.md", "bench/README.md", "abi/README.md"} {
 		t.Run(doc, func(t *testing.T) {
 			dir := clone(t)

@@ -35,6 +35,7 @@ func liar(t *testing.T) *program {
 }
 
 func TestADriverThatLiesOfALayerMountsNothing(t *testing.T) {
+	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Skip("mounting needs root")
 	}

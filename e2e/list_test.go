@@ -24,6 +24,7 @@ type compared struct {
 }
 
 func TestListingsAreDockers(t *testing.T) {
+	t.Parallel()
 	d := daemonWithImages(t)
 	const seed = 20
 	g := generator{rand.New(rand.NewPCG(seed, seed)), d}
@@ -55,7 +56,7 @@ func TestListingsAreDockers(t *testing.T) {
 	usage := d.docker("system", "df", "-v", "--format", `{{range .Images}}{{.ID}} {{.Containers}} {{.SharedSize}} {{.UniqueSize}} {{.VirtualSize}}{{println}}{{end}}`)
 	d.stop()
 
-	p := &program{t: t, root: d.root()}
+	p := &program{t: t, root: d.root(), env: d.env}
 	before := inodes(t, p.root)
 	exact := 0
 	for _, c := range cases {

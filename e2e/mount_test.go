@@ -39,6 +39,7 @@ func vfsTrees(t testing.TB, root string) map[string]string {
 }
 
 func TestTheTreesOfAnImageAreDockerds(t *testing.T) {
+	t.Parallel()
 	docker := dockerd(t, "vfs")
 	root := strings.TrimSpace(docker("info", "--format", "{{.DockerRootDir}}"))
 	for name, image := range map[string]func(t *testing.T) (archive string){

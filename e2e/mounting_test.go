@@ -85,6 +85,7 @@ func (p *program) topLayer() string {
 }
 
 func TestAMountShowsWhatDockerdMounts(t *testing.T) {
+	t.Parallel()
 	for _, driver := range []string{"overlay2", "vfs"} {
 		for name, image := range map[string]func(t *testing.T, driver string) string{
 			"a real image": func(t *testing.T, _ string) string { return debianSlimForDocker(t) },
@@ -97,6 +98,7 @@ func TestAMountShowsWhatDockerdMounts(t *testing.T) {
 			},
 		} {
 			t.Run(driver+", "+name, func(t *testing.T) {
+				t.Parallel()
 				archive := image(t, driver)
 				d := newDaemon(t, driver)
 				d.docker("load", "-i", archive)

@@ -42,6 +42,7 @@ func swap(path string) error {
 }
 
 func TestAMountIsRefusedWhenALowerLayerWasAltered(t *testing.T) {
+	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Skip("mounting needs root")
 	}
@@ -95,6 +96,7 @@ func TestAMountIsRefusedWhenALowerLayerWasAltered(t *testing.T) {
 }
 
 func TestAStampIsTakenAtLoadAndTellsACopyFromItsOriginal(t *testing.T) {
+	t.Parallel()
 	image := debianSlim(t)
 	onBothDrivers(t, func(t *testing.T, p *program) {
 		p.ok("image", "load", "-q", "-i", image)

@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"math/rand/v2"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -13,6 +12,7 @@ import (
 )
 
 func TestRemovalsAreDockers(t *testing.T) {
+	t.Parallel()
 	d := daemonWithImages(t)
 	d.stop()
 	p := &program{t: t, root: filepath.Join(t.TempDir(), "root")}
@@ -35,7 +35,7 @@ func TestRemovalsAreDockers(t *testing.T) {
 			args = g.removal()
 		}
 		args = append([]string{"image", "rm"}, args...)
-		theirs := finish(t, exec.Command(d.client, append([]string{"--host", d.host()}, args...)...))
+		theirs := finish(t, d.command(args...))
 		ours := p.run(args...)
 		if ours.code != theirs.code || ours.stdout != theirs.stdout || reasons(ours.stderr) != reasons(theirs.stderr) {
 			t.Fatalf("%q\ngot %d\n%s%s\nwant %d\n%s%s", args, ours.code, ours.stdout, ours.stderr, theirs.code, theirs.stdout, theirs.stderr)

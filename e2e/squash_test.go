@@ -76,6 +76,7 @@ func (p *program) squashes(image string) {
 func onBothDrivers(t *testing.T, run func(t *testing.T, p *program)) {
 	for _, driver := range []string{"overlay2", "vfs"} {
 		t.Run(driver, func(t *testing.T) {
+			t.Parallel()
 			if os.Geteuid() != 0 {
 				t.Skip("mounting needs root")
 			}
@@ -85,6 +86,7 @@ func onBothDrivers(t *testing.T, run func(t *testing.T, p *program)) {
 }
 
 func TestASquashedImageShowsTheSameFiles(t *testing.T) {
+	t.Parallel()
 	image := debianSlim(t)
 	onBothDrivers(t, func(_ *testing.T, p *program) {
 		p.ok("image", "load", "-q", "-i", image)
@@ -94,6 +96,7 @@ func TestASquashedImageShowsTheSameFiles(t *testing.T) {
 
 // The root directory is part of the tree too.
 func TestASquashedImageKeepsItsRootDirectory(t *testing.T) {
+	t.Parallel()
 	onBothDrivers(t, func(t *testing.T, p *program) {
 		p.squashes(p.loaded(entries(t, "d etc"), pack(t, tar.Header{
 			Typeflag: tar.TypeDir, Name: "./", Mode: 0o1711, Uid: 5, Gid: 6, ModTime: time.Unix(1_500_000_000, 7),
@@ -134,6 +137,7 @@ func entries(t testing.TB, lines ...string) []byte {
 
 // What other tools got wrong when they merged layers.
 func TestSquashGetsRightWhatSquashToolsGotWrong(t *testing.T) {
+	t.Parallel()
 	for name, layers := range map[string][][]string{
 		"deleted files come back (goldmann/docker-squash#42)": {
 			{"d a", "f a/x 1", "f a/y 1", "d b", "f b/z 1"}, {"- a/x", "- b"}, {"f a/new 1"},
@@ -167,6 +171,7 @@ func TestSquashGetsRightWhatSquashToolsGotWrong(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			onBothDrivers(t, func(t *testing.T, p *program) {
 				var packed [][]byte
 				for _, l := range layers {
@@ -179,6 +184,7 @@ func TestSquashGetsRightWhatSquashToolsGotWrong(t *testing.T) {
 }
 
 func TestWhatComesAndGoesIsNotInASquashedLayer(t *testing.T) {
+	t.Parallel()
 	onBothDrivers(t, func(t *testing.T, p *program) {
 		image := p.loaded(entries(t, "d a"), entries(t, "d a", "f a/secret s3cr3t"), entries(t, "d a", "- a/secret"))
 		squashed := strings.TrimSpace(p.ok("image", "squash", image))
@@ -191,6 +197,7 @@ func TestWhatComesAndGoesIsNotInASquashedLayer(t *testing.T) {
 // The history of docker build --squash: the parent's as it is, the image's
 // with empty layers, and one step more.
 func TestTheHistoryHasTheShapeThatDockerGivesIt(t *testing.T) {
+	t.Parallel()
 	d := newDaemon(t, "overlay2")
 	dir := t.TempDir()
 	for name, body := range map[string]string{
@@ -200,7 +207,7 @@ func TestTheHistoryHasTheShapeThatDockerGivesIt(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	t.Setenv("DOCKER_BUILDKIT", "0")
+	d.env = []string{"DOCKER_BUILDKIT=0"}
 	id := strings.TrimSpace(strings.TrimPrefix(d.docker("load", "-q", "-i", dockerArchive(t, entries(t, "d etc", "f etc/x 1"))), "Loaded image ID:"))
 	d.docker("tag", id, "base:1")
 	d.docker("build", "-q", "-t", "plain:1", dir)

@@ -209,6 +209,7 @@ func firstNames(tree map[string]*file, sorted []string) map[string]string {
 }
 
 func TestTheTreeComparerFindsEachDifference(t *testing.T) {
+	t.Parallel()
 	check := func(err error) {
 		t.Helper()
 		if err != nil {

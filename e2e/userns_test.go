@@ -56,6 +56,7 @@ func asNobody(t *testing.T, dir string, inside bool, script string) result {
 // changed and committed there, and what was recorded of owners and devices is
 // exported as it came.
 func TestOverlayWorksInAUserNamespace(t *testing.T) {
+	t.Parallel()
 	dir := anybody(t)
 	r := asNobody(t, dir, true, `
 		$b image load -q -i image.tar
@@ -97,6 +98,7 @@ func (p *program) diffsOf(archive string) []string {
 
 // Where overlay cannot be used another driver is, and the reason is told.
 func TestWithoutPowersVFSIsUsedAndWhyIsSaid(t *testing.T) {
+	t.Parallel()
 	dir := anybody(t)
 	r := asNobody(t, dir, false, `
 		$b image load -q -i image.tar

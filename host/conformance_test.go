@@ -3,10 +3,7 @@ package host_test
 import (
 	"context"
 	"errors"
-	"os"
-	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -22,43 +19,11 @@ import (
 	"github.com/bulkhead/bulkhead/host/mount"
 )
 
-// runtime compiles each module once for all the drivers of a test.
-func runtime(t testing.TB) *engine.Runtime {
-	t.Helper()
-	rt, err := engine.New(context.Background(), engine.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := rt.Close(context.Background()); err != nil {
-			t.Error(err)
-		}
-	})
-	return rt
-}
-
 func embedded(t testing.TB, name string) []byte {
 	t.Helper()
 	wasm, err := driverswasm.Load(name)
 	if err != nil {
 		t.Skip(err)
-	}
-	return wasm
-}
-
-// build compiles a Go driver to a module.
-func build(t testing.TB, dir string, args ...string) []byte {
-	t.Helper()
-	out := filepath.Join(t.TempDir(), "driver.wasm")
-	cmd := exec.Command("go", slices.Concat([]string{"build", "-buildmode=c-shared", "-o", out}, args, []string{"."})...)
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
-	if msg, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, msg)
-	}
-	wasm, err := os.ReadFile(out)
-	if err != nil {
-		t.Fatal(err)
 	}
 	return wasm
 }
@@ -123,6 +88,7 @@ func TestConformance(t *testing.T) {
 		{"overlay2 from source", func(*testing.T) host.Compile { return host.Native(&overlay2.Driver{}) }, whole},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			compile := test.compile(t)
 			name, grants := "vfs", []string(nil)
 			if strings.HasPrefix(test.name, "overlay2") {

@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	goruntime "runtime"
 	"strings"
@@ -31,18 +30,7 @@ import (
 // any call.
 func buildHostile(t testing.TB, early string) []byte {
 	t.Helper()
-	out := filepath.Join(t.TempDir(), "hostile.wasm")
-	cmd := exec.Command("go", "build", "-buildmode=c-shared", "-ldflags=-X main.early="+early, "-o", out, ".")
-	cmd.Dir = "hostile/guest"
-	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
-	if msg, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, msg)
-	}
-	wasm, err := os.ReadFile(out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return wasm
+	return build(t, "hostile/guest", "-ldflags=-X main.early="+early)
 }
 
 // siege is a home with an honest layer that is committed (sealed), two that

@@ -98,7 +98,6 @@ func TestGetCountsAndPutUnmounts(t *testing.T) {
 // A process that dies while it has a layer mounted leaves nothing behind that
 // the next does not take away.
 func TestWhatADeadProcessLeftMountedIsTakenAway(t *testing.T) {
-	root := t.TempDir()
 	if dir := os.Getenv("BULKHEAD_TEST_DIES_IN"); dir != "" {
 		d := overlays(t, dir)
 		fillLayer(t, d, "base", "", graphtest.File("a", "1"))
@@ -108,6 +107,7 @@ func TestWhatADeadProcessLeftMountedIsTakenAway(t *testing.T) {
 		}
 		os.Exit(7)
 	}
+	root := t.TempDir()
 	overlays(t, filepath.Join(root, "probe")) // skips where overlay cannot be used
 	cmd := exec.Command(os.Args[0], "-test.run=^TestWhatADeadProcessLeftMountedIsTakenAway$")
 	cmd.Env = append(os.Environ(), "BULKHEAD_TEST_DIES_IN="+root)

@@ -65,7 +65,7 @@ func readLink(c *guest.Call, id string) (string, error) {
 }
 
 func validLink(s string) bool {
-	return len(s) > 0 && len(s) <= 2*linkLength && strings.Trim(s, letters+"abcdefghijklmnopqrstuvwxyz0123456789") == ""
+	return len(s) > 0 && len(s) <= 2*linkLength && strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789") == ""
 }
 
 // lowerOf is what a layer on top of parent has in its file lower.

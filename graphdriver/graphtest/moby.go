@@ -139,13 +139,14 @@ func diffApply(s *suite) {
 	size, err := s.d.DiffSize(s.ctx(), "child", "base")
 	s.ok(err)
 	var want int64
-	for _, c := range s.changes("child", "base") {
-		s.in("child", func(dir string) {
+	changes := s.changes("child", "base")
+	s.in("child", func(dir string) {
+		for _, c := range changes {
 			if fi, err := os.Lstat(filepath.Join(dir, c[2:])); err == nil && fi.Mode().IsRegular() {
 				want += fi.Size()
 			}
-		})
-	}
+		}
+	})
 	if size != want {
 		s.Fatalf("diff size %d, want %d", size, want)
 	}

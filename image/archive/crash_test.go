@@ -101,7 +101,7 @@ func crash(t *testing.T, do string, check func(t *testing.T, root string)) {
 		t.Run(step, func(t *testing.T) {
 			root := crashRoot(t)
 			cmd := exec.Command(os.Args[0], "-test.run=^TestCrashing$")
-			cmd.Env = append(os.Environ(), envCrashAt+"="+step, envCrashRoot+"="+root, envCrashDo+"="+do)
+			cmd.Env = append(os.Environ(), envCrashAt+"="+step, envCrashRoot+"="+root, envCrashDo+"="+do, "TMPDIR="+t.TempDir())
 			out, err := cmd.CombinedOutput()
 			var exit *exec.ExitError
 			if !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {

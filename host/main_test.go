@@ -1,0 +1,76 @@
+package host_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/bulkhead/bulkhead/host/engine"
+)
+
+// builtVariable names the directory of what tests compile.
+const builtVariable = "BULKHEAD_TEST_BUILT"
+
+// TestMain keeps what is compiled, to wasm and to native code, for all tests.
+func TestMain(m *testing.M) {
+	if os.Getenv(builtVariable) != "" { // a process that a test starts
+		os.Exit(m.Run())
+	}
+	dir, err := os.MkdirTemp("", "built")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(2)
+	}
+	os.Setenv(builtVariable, dir)
+	code := m.Run()
+	if err := os.RemoveAll(dir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = max(code, 1)
+	}
+	os.Exit(code)
+}
+
+// runtime compiles each module once for all tests.
+func runtime(t testing.TB) *engine.Runtime {
+	t.Helper()
+	rt, err := engine.New(context.Background(), engine.Config{CacheDir: filepath.Join(os.Getenv(builtVariable), "native")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := rt.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return rt
+}
+
+// build compiles a Go driver to a module, unless a test did.
+func build(t testing.TB, dir string, args ...string) []byte {
+	t.Helper()
+	key := sha256.Sum256(fmt.Appendf(nil, "%q %q", dir, args))
+	kept := filepath.Join(os.Getenv(builtVariable), fmt.Sprintf("%x.wasm", key[:8]))
+	if wasm, err := os.ReadFile(kept); err == nil {
+		return wasm
+	}
+	out := filepath.Join(t.TempDir(), "driver.wasm")
+	cmd := exec.Command("go", slices.Concat([]string{"build", "-buildmode=c-shared", "-o", out}, args, []string{"."})...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
+	if msg, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, msg)
+	}
+	wasm, err := os.ReadFile(out)
+	if err == nil {
+		err = os.Rename(out, kept)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return wasm
+}
