@@ -1,6 +1,7 @@
 package confine
 
 import (
+	"errors"
 	"path"
 	"strconv"
 	"strings"
@@ -41,6 +42,10 @@ func (l *lastDir) open(d *Dir, p string) (fd int, hasAttrs bool, err error) {
 	if l.of != d || l.path != dir {
 		l.leave()
 		fd, err := d.open(strings.TrimSuffix(dir, "/"), unix.O_PATH|unix.O_DIRECTORY, 0, NoLinks)
+		var failed *PathError
+		if errors.As(err, &failed) { // what was asked for is the file
+			err = &PathError{Op: failed.Op, Path: p, Err: failed.Err}
+		}
 		if err != nil {
 			return -1, false, err
 		}
