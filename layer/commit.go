@@ -178,6 +178,9 @@ func (ses *Session) publishAll(ctx context.Context) ([]string, error) {
 	if len(ses.pending) == 0 {
 		return nil, nil
 	}
+	if ses.unwritten != nil {
+		return nil, ses.unwritten
+	}
 	var ids []string
 	for _, rec := range ses.pending {
 		ids = append(ids, rec.cacheID)

@@ -34,8 +34,9 @@ type Session struct {
 	over      bool         // guarded by life; committed or closed
 	unsettled []string     // guarded by life; cache IDs of what was committed
 
-	mu      sync.Mutex
-	pending []*record // parents before children
+	mu        sync.Mutex
+	pending   []*record // parents before children
+	unwritten error     // of WriteOut: a later sync would not tell of it again
 }
 
 var errSessionOver = errors.New("layer session is over")
@@ -118,6 +119,34 @@ func (ses *Session) Register(ctx context.Context, r io.Reader, parent ChainID, o
 		return nil, fmt.Errorf("register a layer that exists already: %w", oneLine(err, rerr))
 	}
 	return l, nil
+}
+
+// WriteOut writes to disk what has been registered so far, and is being
+// registered, so that Commit has less to wait for. It may be called beside
+// Register, and makes nothing visible. If it fails Commit fails too: the
+// kernel tells of a lost write only once.
+func (ses *Session) WriteOut(ctx context.Context) error {
+	ses.life.RLock()
+	defer ses.life.RUnlock()
+	if ses.over {
+		return errSessionOver
+	}
+	ses.mu.Lock()
+	var ids []string
+	for _, rec := range ses.pending {
+		ids = append(ids, rec.cacheID)
+	}
+	ses.mu.Unlock()
+	err := ses.s.syncData(ctx, ses.home, ses.db, ids)
+	if err == nil {
+		return nil
+	}
+	ses.mu.Lock()
+	defer ses.mu.Unlock()
+	if ses.unwritten == nil {
+		ses.unwritten = err
+	}
+	return fmt.Errorf("write layers out: %w", err)
 }
 
 // Get returns a layer of this session or of the store, with a reference.

@@ -49,8 +49,9 @@ func Load(ctx context.Context, to Stores, in input.Archive, opts LoadOptions) ([
 	if err != nil {
 		return nil, err
 	}
-	l := &loader{Stores: to, in: in, opts: opts, ses: ses, left: opts.Limits.Total}
+	l := &loader{Stores: to, in: in, opts: opts, ses: ses, left: opts.Limits.Total, out: &writeOut{write: ses.WriteOut, left: writeOutEvery}}
 	loaded, err := l.load(ctx, images)
+	l.out.wait()
 	// Cleaning up is done even if ctx is done already.
 	return loaded, errors.Join(err, l.close(context.WithoutCancel(ctx)))
 }
@@ -63,6 +64,7 @@ type loader struct {
 	ses      *layer.Session
 	left     int64 // bytes that may still be decompressed
 	retained []layer.Layer
+	out      *writeOut
 }
 
 func (l *loader) load(ctx context.Context, images []*planned) ([]Loaded, error) {
@@ -71,6 +73,7 @@ func (l *loader) load(ctx context.Context, images []*planned) ([]Loaded, error) 
 			return nil, err
 		}
 	}
+	l.out.wait()
 	if err := l.ses.Commit(ctx); err != nil {
 		return nil, err
 	}

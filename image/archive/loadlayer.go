@@ -48,7 +48,7 @@ func (l *loader) layer(ctx context.Context, b blob, parent layer.ChainID, id lay
 	ahead := readAhead(tar)
 	defer ahead.Close()
 	bounded := &bounded{r: ahead, layer: l.opts.Limits.Layer, left: &l.left}
-	lay, err := l.ses.Register(ctx, bounded, parent, layer.RegisterOptions{Expected: id})
+	lay, err := l.ses.Register(ctx, &counted{ctx, bounded, l.out}, parent, layer.RegisterOptions{Expected: id})
 	if err != nil {
 		return nil, err
 	}
