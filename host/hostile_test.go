@@ -60,7 +60,7 @@ func TestAHostileDriverHarmsNothing(t *testing.T) {
 	goroutines, files := resources(t)
 	func() {
 		ctx := context.Background()
-		rt, err := engine.New(ctx, engine.Config{}) // one that ends before leaks are looked for
+		rt, err := engine.New(ctx, engine.Config{CacheDir: nativeDir()}) // one that ends before leaks are looked for
 		if err != nil {
 			t.Fatal(err)
 		}

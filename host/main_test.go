@@ -13,8 +13,20 @@ import (
 	"github.com/bulkhead/bulkhead/host/engine"
 )
 
-// builtVariable names the directory of what tests compile.
-const builtVariable = "BULKHEAD_TEST_BUILT"
+const (
+	// builtVariable names the directory of what tests compile.
+	builtVariable = "BULKHEAD_TEST_BUILT"
+	// nativeVariable names a directory that keeps native code from one run to
+	// the next, if it is set. It is found by the module's content.
+	nativeVariable = "BULKHEAD_TEST_NATIVE"
+)
+
+func nativeDir() string {
+	if dir := os.Getenv(nativeVariable); dir != "" {
+		return dir
+	}
+	return filepath.Join(os.Getenv(builtVariable), "native")
+}
 
 // TestMain keeps what is compiled, to wasm and to native code, for all tests.
 func TestMain(m *testing.M) {
@@ -38,7 +50,7 @@ func TestMain(m *testing.M) {
 // runtime compiles each module once for all tests.
 func runtime(t testing.TB) *engine.Runtime {
 	t.Helper()
-	rt, err := engine.New(context.Background(), engine.Config{CacheDir: filepath.Join(os.Getenv(builtVariable), "native")})
+	rt, err := engine.New(context.Background(), engine.Config{CacheDir: nativeDir()})
 	if err != nil {
 		t.Fatal(err)
 	}

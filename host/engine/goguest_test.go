@@ -44,7 +44,11 @@ func goGuest(t *testing.T, l Limits) Module {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return compiledBy(t, Config{CacheDir: filepath.Join(guestDir, "cache")}, wasm, l, Options{})
+	cache := os.Getenv("BULKHEAD_TEST_NATIVE") // kept from one run to the next, by content
+	if cache == "" {
+		cache = filepath.Join(guestDir, "cache")
+	}
+	return compiledBy(t, Config{CacheDir: cache}, wasm, l, Options{})
 }
 
 func newFake(t *testing.T) *fake {
