@@ -89,6 +89,7 @@ type Applier struct {
 	upper      *upper  // nil for a tree of its own
 	keeper     *keeper // nil where nothing is recorded
 	euid, egid uint32
+	mask       uint32 // of modes at creation
 }
 
 type madeKind uint8
@@ -115,6 +116,7 @@ func NewApplier(base *Dir, opt ApplyOptions) *Applier {
 		open: map[string]*parent{}, times: map[uint64]touched{}, made: map[uint64]madeKind{},
 		jobs:  make(chan *job, 4*opt.Writers),
 		upper: newUpper(opt.Over), keeper: newKeeper(base, opt.Unprivileged), euid: uint32(os.Geteuid()), egid: uint32(os.Getegid()),
+		mask: maskOf("/proc/self/status"),
 	}
 	for range opt.Writers {
 		a.workers.Add(1)

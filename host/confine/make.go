@@ -78,9 +78,12 @@ func (a *Applier) applyRoot(e *layertar.Entry, mtime Time) error {
 // dress sets owner, mode and attributes of an open directory and notes its
 // time.
 func (a *Applier) dress(fd int, e *layertar.Entry, mtime Time, fresh bool) error {
+	if err := a.beforeACL(fd, e); err != nil {
+		return err
+	}
 	err := a.kept(fd, e, unix.S_IFDIR, fresh)
 	if a.keeper == nil {
-		err = a.attributes(fd, e, false)
+		err = a.attributes(fd, e, false, false)
 	}
 	if err != nil {
 		return err
@@ -97,15 +100,17 @@ func (a *Applier) dress(fd int, e *layertar.Entry, mtime Time, fresh bool) error
 }
 
 // attributes sets owner, mode and extended attributes of an open file, in the
-// order in which none undoes another. own says that the owner is right.
-func (a *Applier) attributes(fd int, e *layertar.Entry, own bool) error {
+// order in which none undoes another. own and mode say what is right already.
+func (a *Applier) attributes(fd int, e *layertar.Entry, own, mode bool) error {
 	if !own {
 		if err := a.left(unix.Fchown(fd, int(e.UID), int(e.GID)), &a.done.LeftOwners); err != nil {
 			return err
 		}
 	}
-	if err := unix.Fchmod(fd, e.Mode); err != nil {
-		return err
+	if !mode {
+		if err := unix.Fchmod(fd, e.Mode); err != nil {
+			return err
+		}
 	}
 	for _, x := range e.Xattrs {
 		if err := a.left(unix.Fsetxattr(fd, x.Name, []byte(x.Value), 0), &a.done.LeftXattrs); err != nil {
@@ -342,7 +347,9 @@ func (a *Applier) writeReplacing(j *job) error {
 
 func (a *Applier) write(j *job) error {
 	const flags = unix.O_CREAT | unix.O_EXCL | unix.O_WRONLY | unix.O_NOFOLLOW | unix.O_CLOEXEC
-	fd, err := unix.Openat(j.h.fd, j.name, flags, 0o600)
+	own := j.e.UID == a.euid && j.e.GID == a.egid && j.h.mode&unix.S_ISGID == 0
+	mode, right := a.createMode(j.h, j.e, own)
+	fd, err := unix.Openat(j.h.fd, j.name, flags, mode)
 	if err != nil {
 		return err
 	}
@@ -355,11 +362,10 @@ func (a *Applier) write(j *job) error {
 	if err != nil {
 		return err
 	}
-	own := j.e.UID == a.euid && j.e.GID == a.egid && j.h.mode&unix.S_ISGID == 0
 	if a.keeper != nil {
 		err = a.kept(fd, j.e, unix.S_IFREG, true)
 	} else {
-		err = a.attributes(fd, j.e, own)
+		err = a.attributes(fd, j.e, own, right)
 	}
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package confine
 import (
 	"errors"
 	"path"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -20,8 +21,10 @@ type parent struct {
 	ino     uint64
 	mode    uint32
 	aliased bool // a symlink lay on the way
-	refs    int  // guarded by parents.mu
-	used    uint64
+	// inherits: what is made here inherits from a default ACL.
+	inherits atomic.Bool
+	refs     int // guarded by parents.mu
+	used     uint64
 }
 
 // touched remembers which modification time a directory is to have at the
@@ -97,6 +100,7 @@ func (a *Applier) keep(fd int, p string, aliased bool) (*parent, error) {
 		a.times[st.Ino] = touched{path: p, mtime: st.Mtim}
 	}
 	h := &parent{fd: fd, ino: st.Ino, mode: st.Mode, aliased: aliased}
+	h.inherits.Store(hasDefaultACL(fd))
 	a.cache(p, h)
 	return h, nil
 }
