@@ -1,5 +1,5 @@
-// Command tour is what `make run` runs: it stores a real image through the
-// sandboxed vfs driver, verifies it, exports it, compares every byte with what
+// Command tour is what `make run` runs: it stores a real image through a
+// sandboxed driver, verifies it, exports it, compares every byte with what
 // came in, and shows what a hostile driver gets. It uses the program as a
 // person would, and cleans up behind itself.
 package main
