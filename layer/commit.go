@@ -39,6 +39,7 @@ func (ses *Session) Commit(ctx context.Context) error {
 		if over != nil {
 			break
 		}
+		ses.writing.Wait() // it knows layers that may go
 		if err := ses.giveWay(ctx, there); err != nil {
 			return fmt.Errorf("commit layers: %w", err)
 		}
@@ -175,6 +176,7 @@ func (s *Store) redirect(from, to *record) {
 // publishAll makes the data durable, then one layer after the other visible.
 // It returns the cache IDs.
 func (ses *Session) publishAll(ctx context.Context) ([]string, error) {
+	ses.writing.Wait()
 	if len(ses.pending) == 0 {
 		return nil, nil
 	}

@@ -34,6 +34,8 @@ type Session struct {
 	over      bool         // guarded by life; committed or closed
 	unsettled []string     // guarded by life; cache IDs of what was committed
 
+	writing sync.WaitGroup // WriteOut; begun with life held
+
 	mu        sync.Mutex
 	pending   []*record // parents before children
 	unwritten error     // of WriteOut: a later sync would not tell of it again
@@ -126,19 +128,12 @@ func (ses *Session) Register(ctx context.Context, r io.Reader, parent ChainID, o
 // Register, and makes nothing visible. If it fails Commit fails too: the
 // kernel tells of a lost write only once.
 func (ses *Session) WriteOut(ctx context.Context) error {
-	ses.life.RLock()
-	defer ses.life.RUnlock()
-	if ses.over {
-		return errSessionOver
+	ids, err := ses.beginWriteOut()
+	if err != nil {
+		return err
 	}
-	ses.mu.Lock()
-	var ids []string
-	for _, rec := range ses.pending {
-		ids = append(ids, rec.cacheID)
-	}
-	ses.mu.Unlock()
-	err := ses.s.syncData(ctx, ses.home, ses.db, ids)
-	if err == nil {
+	defer ses.writing.Done()
+	if err = ses.s.syncData(ctx, ses.home, ses.db, ids); err == nil {
 		return nil
 	}
 	ses.mu.Lock()
@@ -147,6 +142,24 @@ func (ses *Session) WriteOut(ctx context.Context) error {
 		ses.unwritten = err
 	}
 	return fmt.Errorf("write layers out: %w", err)
+}
+
+// beginWriteOut makes whoever ends the session wait, when it comes to that:
+// life is not held meanwhile, so that a commit can begin with what it does
+// beside its own sync.
+func (ses *Session) beginWriteOut() (ids []string, err error) {
+	ses.life.RLock()
+	defer ses.life.RUnlock()
+	if ses.over {
+		return nil, errSessionOver
+	}
+	ses.mu.Lock()
+	defer ses.mu.Unlock()
+	for _, rec := range ses.pending {
+		ids = append(ids, rec.cacheID)
+	}
+	ses.writing.Add(1)
+	return ids, nil
 }
 
 // Get returns a layer of this session or of the store, with a reference.
@@ -222,6 +235,7 @@ func (ses *Session) Close(ctx context.Context) error {
 	var errs []error
 	if !ses.over {
 		ses.over = true
+		ses.writing.Wait()
 		errs = append(errs, ses.home.Close(), ses.db.Close())
 		for _, rec := range slices.Backward(ses.pending) {
 			errs = append(errs, ses.s.drop(ctx, rec))

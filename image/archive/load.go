@@ -73,7 +73,6 @@ func (l *loader) load(ctx context.Context, images []*planned) ([]Loaded, error) 
 			return nil, err
 		}
 	}
-	l.out.wait()
 	if err := l.ses.Commit(ctx); err != nil {
 		return nil, err
 	}
