@@ -94,7 +94,7 @@ func (a *Applier) dress(fd int, e *layertar.Entry, mtime Time, fresh bool) error
 	}
 	a.times[st.Ino] = touched{path: e.Path, mtime: mtime}
 	if h := a.open[e.Path]; h != nil && h.ino == st.Ino {
-		h.mode = st.Mode
+		h.mode.Store(st.Mode)
 	}
 	return nil
 }
@@ -347,7 +347,7 @@ func (a *Applier) writeReplacing(j *job) error {
 
 func (a *Applier) write(j *job) error {
 	const flags = unix.O_CREAT | unix.O_EXCL | unix.O_WRONLY | unix.O_NOFOLLOW | unix.O_CLOEXEC
-	own := j.e.UID == a.euid && j.e.GID == a.egid && j.h.mode&unix.S_ISGID == 0
+	own := j.e.UID == a.euid && j.e.GID == a.egid && j.h.mode.Load()&unix.S_ISGID == 0
 	mode, right := a.createMode(j.h, j.e, own)
 	fd, err := unix.Openat(j.h.fd, j.name, flags, mode)
 	if err != nil {

@@ -19,8 +19,8 @@ const openDirs = 64
 type parent struct {
 	fd      int
 	ino     uint64
-	mode    uint32
-	aliased bool // a symlink lay on the way
+	mode    atomic.Uint32 // writers read it while its entry may change it
+	aliased bool          // a symlink lay on the way
 	// inherits: what is made here inherits from a default ACL.
 	inherits atomic.Bool
 	refs     int // guarded by parents.mu
@@ -99,7 +99,8 @@ func (a *Applier) keep(fd int, p string, aliased bool) (*parent, error) {
 	if _, known := a.times[st.Ino]; !known {
 		a.times[st.Ino] = touched{path: p, mtime: st.Mtim}
 	}
-	h := &parent{fd: fd, ino: st.Ino, mode: st.Mode, aliased: aliased}
+	h := &parent{fd: fd, ino: st.Ino, aliased: aliased}
+	h.mode.Store(st.Mode)
 	h.inherits.Store(hasDefaultACL(fd))
 	a.cache(p, h)
 	return h, nil
