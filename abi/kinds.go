@@ -163,6 +163,7 @@ const (
 const (
 	EmitFile     uint16 = 1 // whatever lies at base+path, as name
 	EmitWhiteout uint16 = 2 // name is deleted
+	EmitTree     uint16 = 3 // all that lies beneath base+path, a directory, as name
 )
 
 // Emit flags.

@@ -66,7 +66,7 @@ func (d *drivers) changes(f form, parent string, parents map[string]string) func
 		}
 		return d.with(ctx, root, f, func(drv *host.Completed) error {
 			drv.SetParents(parents)
-			return m.again(func() error {
+			return m.each(5, func() error {
 				cs, err := drv.Changes(ctx, "child", parent)
 				if err != nil {
 					return err

@@ -14,6 +14,11 @@ func (c *Call) EmitAs(base Base, path, name []byte) error {
 	return c.emit(abi.Emit{Kind: abi.EmitFile, Base: uint64(base), Path: path, Name: name})
 }
 
+// EmitTree adds all that lies beneath a directory, under those names.
+func (c *Call) EmitTree(base Base, path []byte) error {
+	return c.emit(abi.Emit{Kind: abi.EmitTree, Base: uint64(base), Path: path})
+}
+
 // EmitWhiteout says in the diff that name is deleted.
 func (c *Call) EmitWhiteout(name []byte) error {
 	return c.emit(abi.Emit{Kind: abi.EmitWhiteout, Path: name})

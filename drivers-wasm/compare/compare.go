@@ -21,8 +21,12 @@ func New(c *guest.Call, old, new guest.Base) *Trees {
 	return &Trees{c: c, bases: [2]guest.Base{treediff.Old: old, treediff.New: new}, listing: c.Listing()}
 }
 
-// Diff emits what turns the old tree into the new one.
+// Diff emits what turns the old tree into the new one. Of nothing that is the
+// new tree, which the host writes by itself.
 func (t *Trees) Diff() error {
+	if t.c.Parent == "" {
+		return t.c.EmitTree(t.bases[treediff.New], []byte("."))
+	}
 	return t.compare(true, func(ch *treediff.Change) error {
 		if ch.Kind == treediff.Deleted {
 			return t.c.EmitWhiteout(ch.Path)

@@ -72,6 +72,7 @@ func TreeOf(t testing.TB, archive []byte) Tree {
 	for {
 		h, err := r.Next()
 		if err == io.EOF {
+			out.nameGroups()
 			return out
 		}
 		if err != nil {
@@ -88,6 +89,23 @@ func TreeOf(t testing.TB, archive []byte) Tree {
 			n.Group = p
 		}
 		out[p] = n
+	}
+}
+
+// nameGroups calls each group by its least name: which of them an archive has
+// first says nothing of the tree.
+func (t Tree) nameGroups() {
+	least := map[string]string{}
+	for p, n := range t {
+		if was, ok := least[n.Group]; n.Group != "" && (!ok || p < was) {
+			least[n.Group] = p
+		}
+	}
+	for p, n := range t {
+		if n.Group != "" {
+			n.Group = least[n.Group]
+			t[p] = n
+		}
 	}
 }
 

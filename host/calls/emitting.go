@@ -92,6 +92,8 @@ func (c *Call) emit(o *emitting, e abi.Emit, last bool) error {
 			return fmt.Errorf("a whiteout of the root, or with a base: %w", abi.Invalid)
 		}
 		return o.tar.Whiteout(nil, name)
+	case e.Kind == abi.EmitTree && e.Flags == 0:
+		return o.tar.Tree(b.tree(), p, name, func(name string) error { return c.emits(o, []byte(name)) })
 	case e.Kind != abi.EmitFile:
 		return fmt.Errorf("unknown emit %d: %w", e.Kind, abi.Invalid)
 	case e.Flags&abi.EmitOwnContent == 0:
