@@ -225,7 +225,7 @@ const (
 	// ListAttrs asks for the digest of extended attributes in each RecName.
 	ListAttrs uint16 = 1 << 0
 	// ListQuiet leaves out an answer of a RecListPair that has no names and
-	// no error, its marks included.
+	// no error, its marks included, and the end of any other.
 	ListQuiet uint16 = 1 << 1
 	// ListDeep leaves out of the answers to a RecListPair directories too, if
 	// both trees agree on them and on all beneath them.

@@ -258,6 +258,10 @@ func (l *lister) fill(buf []byte) int {
 			l.next()
 			continue
 		}
+		if head.quiet && l.at >= 0 && l.at == len(head.names()) {
+			l.next()
+			continue
+		}
 		l.record(head)
 		if len(out)+len(l.rec) > len(buf) {
 			if len(out) == 0 {
