@@ -37,7 +37,7 @@ func (l *Lister) Walk(ctx context.Context, old, new Tree, p string, attrs bool, 
 	w := &pairWalk{l: l, ctx: ctx, old: old, new: new, attrs: attrs, same: same}
 	w.more.L = &w.mu
 	root := &pairDir{path: clean(p), same: true}
-	w.todo, w.open = []*pairDir{root}, 1
+	w.queue, w.open = []*pairDir{root}, 1
 	var all sync.WaitGroup
 	for range walkers {
 		all.Go(w.run)
@@ -59,27 +59,27 @@ type pairWalk struct {
 
 	mu   sync.Mutex
 	more sync.Cond
-	todo []*pairDir
-	open int // directories in todo or at work
+	queue []*pairDir
+	open int // directories queued or at work
 }
 
 func (w *pairWalk) run() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for w.open > 0 {
-		if len(w.todo) == 0 {
+		if len(w.queue) == 0 {
 			w.more.Wait()
 			continue
 		}
-		d := w.todo[len(w.todo)-1]
-		w.todo = w.todo[:len(w.todo)-1]
+		d := w.queue[len(w.queue)-1]
+		w.queue = w.queue[:len(w.queue)-1]
 		w.mu.Unlock()
 		if w.ctx.Err() == nil {
 			w.look(d)
 		}
 		w.mu.Lock()
 		for _, kid := range d.kids {
-			w.todo = append(w.todo, kid)
+			w.queue = append(w.queue, kid)
 		}
 		w.open += len(d.kids) - 1
 		if len(d.kids) > 1 || w.open == 0 {
