@@ -57,10 +57,10 @@ type pairWalk struct {
 	attrs    bool
 	same     Same
 
-	mu   sync.Mutex
-	more sync.Cond
+	mu    sync.Mutex
+	more  sync.Cond
 	queue []*pairDir
-	open int // directories queued or at work
+	open  int // directories queued or at work
 }
 
 func (w *pairWalk) run() {
