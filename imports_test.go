@@ -34,6 +34,8 @@ var mayImport = map[string][]string{
 	"host/calls":                   {"abi", "graphdriver", "graphdriver/layertar", "graphdriver/layerlock", "graphdriver/treediff", "host/confine"},
 	"host/engine":                  {"abi", "host/calls"},
 	"host/engine/native":           {"abi", "abi/guest", "host/calls", "host/engine"},
+	"host/hostile":                 {"abi", "graphdriver", "host/hostile/assemble"},
+	"host/hostile/assemble":        {"abi"},
 	"host/hostile/guest":           {"abi"},
 	"host":                         {"abi", "abi/guest", "graphdriver", "graphdriver/layertar", "graphdriver/layerlock", "graphdriver/naivediff", "graphdriver/treediff", "host/..."},
 	"drivers-wasm":                 {},

@@ -53,7 +53,7 @@ func Open(ctx context.Context, cfg Config, compile Compile) (_ *Driver, err erro
 	d := &Driver{cfg: cfg, locks: layerlock.New()}
 	d.open, d.shut = context.WithCancelCause(context.WithoutCancel(ctx))
 	if d.module, err = compile(ctx, d.configure); err != nil {
-		return nil, err
+		return nil, d.refused(ctx, err)
 	}
 	defer func() {
 		if err != nil {
@@ -68,6 +68,19 @@ func Open(ctx context.Context, cfg Config, compile Compile) (_ *Driver, err erro
 	}
 	d.cleanMounts(ctx)
 	return d, nil
+}
+
+// refused says of a module that could not be compiled that it is no driver,
+// unless it was something else that ended.
+func (d *Driver) refused(ctx context.Context, err error) error {
+	var limit *calls.LimitError
+	switch {
+	case errors.As(err, &limit):
+		err = fmt.Errorf("%w: %w", err, graphdriver.ErrLimit)
+	case ctx.Err() == nil:
+		err = fmt.Errorf("%w: %w", err, graphdriver.ErrInvalid)
+	}
+	return d.named(err)
 }
 
 // Configure is asked for the session of an instance's first call.

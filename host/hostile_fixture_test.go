@@ -26,11 +26,28 @@ import (
 	"github.com/bulkhead/bulkhead/host/engine"
 )
 
-// buildHostile compiles the attacking driver; early is what it does before
-// any call.
-func buildHostile(t testing.TB, early string) []byte {
+// buildHostile compiles the attacking driver.
+func buildHostile(t testing.TB) []byte {
 	t.Helper()
-	return build(t, "hostile/guest", "-ldflags=-X main.early="+early)
+	return build(t, "hostile/guest")
+}
+
+// isolation is one place where modules run.
+type isolation struct {
+	name    string
+	where   host.Isolation
+	compile func(rt *engine.Runtime, name string, wasm []byte, limits engine.Limits) host.Compile
+}
+
+func isolations() []isolation {
+	return []isolation{{"thread", host.Thread, host.Wasm}}
+}
+
+// besieged is a siege like any other, in this process.
+func besieged(t *testing.T) *siege {
+	t.Helper()
+	iso := isolations()[0]
+	return besiege(t, iso, iso.compile(runtime(t), "hostile", buildHostile(t), hostileMemory), hostileLimits(20*time.Second))
 }
 
 // siege is a home with an honest layer that is committed (sealed), two that
@@ -44,7 +61,7 @@ type siege struct {
 	logs   *observer.ObservedLogs
 }
 
-func besiege(t *testing.T, compile host.Compile, limits calls.Limits) *siege {
+func besiege(t *testing.T, iso isolation, compile host.Compile, limits calls.Limits) *siege {
 	t.Helper()
 	ctx := context.Background()
 	core, logs := observer.New(zap.InfoLevel)
@@ -59,7 +76,7 @@ func besiege(t *testing.T, compile host.Compile, limits calls.Limits) *siege {
 	var err error
 	s.d, err = host.Open(ctx, host.Config{
 		Name: "hostile", Home: filepath.Join(s.root, "home"), State: filepath.Join(s.root, "state"), Scratch: s.root,
-		Isolation: host.Thread, Unprivileged: unprivileged(), Limits: limits, Log: zap.New(core),
+		Isolation: iso.where, Unprivileged: unprivileged(), Limits: limits, Log: zap.New(core),
 		Grants: []string{"chown", "xattr.user", "mknod.whiteout"},
 	}, compile)
 	if err != nil {

@@ -9,11 +9,10 @@ import (
 	"time"
 
 	"github.com/bulkhead/bulkhead/graphdriver"
-	"github.com/bulkhead/bulkhead/host"
 )
 
 func TestAStreamEndsWithWhatEndedIt(t *testing.T) {
-	s := besiege(t, host.Wasm(runtime(t), "hostile", buildHostile(t, ""), hostileMemory), hostileLimits(20*time.Second))
+	s := besieged(t)
 	defer s.d.Close(context.Background())
 	goroutines, files := resources(t)
 
@@ -68,7 +67,7 @@ func TestAStreamEndsWithWhatEndedIt(t *testing.T) {
 }
 
 func TestNoCallBeginsWithAnIDThatIsNone(t *testing.T) {
-	s := besiege(t, host.Wasm(runtime(t), "hostile", buildHostile(t, ""), hostileMemory), hostileLimits(20*time.Second))
+	s := besieged(t)
 	defer s.d.Close(context.Background())
 	ctx := context.Background()
 	for _, id := range []string{"", "..", "../canary", "a/b", ".hidden", "a\x00", strings.Repeat("a", graphdriver.MaxID+1)} {

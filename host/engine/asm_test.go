@@ -28,13 +28,6 @@ const (
 	opDrop        = 0x1a
 )
 
-func uleb(v uint32) (b []byte) {
-	for ; v >= 0x80; v >>= 7 {
-		b = append(b, byte(v)|0x80)
-	}
-	return append(b, byte(v))
-}
-
 func sleb(v int64) (b []byte) {
 	for {
 		c := byte(v) & 0x7f

@@ -30,6 +30,9 @@ func (r *Runtime) compile(ctx context.Context, name string, wasm []byte, limits 
 	if err := checkImports(list); err != nil {
 		return nil, err
 	}
+	if wasm, err = checkOutline(wasm); err != nil {
+		return nil, err
+	}
 	rt := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().
 		WithCompilationCache(r.cache).
 		WithCloseOnContextDone(true).
@@ -67,7 +70,7 @@ func (r *Runtime) compile(ctx context.Context, name string, wasm []byte, limits 
 		m.minMemory = uint64(mem.Min()) * pageSize
 	}
 	if m.minMemory > m.maxMemory() {
-		return nil, fmt.Errorf("needs %d pages of memory to begin with, more than the limit of %d", m.minMemory/pageSize, limits.MemoryPages)
+		return nil, fmt.Errorf("needs %d pages of memory to begin with, more than the limit of %d: %w", m.minMemory/pageSize, limits.MemoryPages, m.overMemory())
 	}
 	m.ctx, m.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	return m, nil

@@ -75,8 +75,10 @@ func (m *module) instantiate(c *flight) (*instance, error) {
 			WithRandSource(rand.Reader).
 			WithSysWalltime().WithSysNanotime().
 			WithNanosleep(in.sleep))
-	if err == nil && in.mod == nil {
-		err = errors.New("exited while it was initialised")
+	if err == nil && (in.mod == nil || in.mod.IsClosed()) {
+		// An exit with status 0 is no error to wazero, but the instance is
+		// closed and its memory gone: what ran on would fault.
+		err = sys.NewExitError(0)
 	}
 	if err != nil {
 		if in.mem.reserved > 0 { // wazero frees only what it allocated
@@ -168,7 +170,7 @@ func (in *instance) failure(export string, err error) error {
 	}
 	if in.mem.refused != "" && f.Cause != CausePanic {
 		f.Cause = in.mem.refused
-		f.Limit = &calls.LimitError{Limit: "memory", Value: fmt.Sprintf("%d bytes", in.module.maxMemory())}
+		f.Limit = in.module.overMemory()
 		if f.Cause == CauseBudget {
 			f.Limit = in.module.overBudget()
 		}

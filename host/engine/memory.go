@@ -35,6 +35,11 @@ func (m *module) overBudget() *calls.LimitError {
 	return &calls.LimitError{Limit: "memory-budget", Value: fmt.Sprintf("%d bytes", m.budget.max)}
 }
 
+// overMemory says that an instance has all that it may have.
+func (m *module) overMemory() *calls.LimitError {
+	return &calls.LimitError{Limit: "memory", Value: fmt.Sprintf("%d bytes", m.maxMemory())}
+}
+
 func (b *budget) give(n uint64) { b.used.Add(-n) }
 
 // allocator makes the memory of one instance. It reserves address space once

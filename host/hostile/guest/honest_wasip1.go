@@ -21,25 +21,11 @@ type call struct {
 // be lost with the instance is the attacker's risk.
 var armed string
 
-// early is set by the linker: an attack for what runs before any call, or
-// within describe.
-var early string
-
-func init() {
-	if early == "init-loop" {
-		for {
-		}
-	}
-}
-
 func run(m abi.Method) int32 {
 	c := &call{method: m, opts: map[string]string{}}
 	c.args()
 	name, hostile := strings.CutPrefix(c.id, "x.")
 	switch {
-	case m == abi.MethodDescribe && early == "describe-loop":
-		for {
-		}
 	case strings.HasPrefix(c.id, "arm."):
 		armed = strings.TrimPrefix(c.id, "arm.")
 	case c.id == "" && armed != "" && m != abi.MethodDescribe:
