@@ -171,6 +171,9 @@ const (
 	// EmitOwnContent: the content follows by entry_write; base and path give
 	// metadata and size.
 	EmitOwnContent uint16 = 1 << 0
+	// EmitLayer, of an EmitTree: only what the top of a stack holds, with
+	// whiteouts and opaque directories as the entries that they stand for.
+	EmitLayer uint16 = 1 << 1
 )
 
 // Change kinds, as graphdriver.ChangeKind.

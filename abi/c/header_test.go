@@ -45,7 +45,7 @@ func TestTheHeaderSpellsTheContract(t *testing.T) {
 	for name, want := range map[string]int{
 		"GD_IO": int(abi.IO), "GD_NO_SPACE": int(abi.NoSpace), "GD_FIELD_SPEC": int(abi.FieldSpec),
 		"GD_FIELD_GRANT": int(abi.FieldGrant), "GD_REC_CHANGE": int(abi.RecChange), "GD_REC_NAME": int(abi.RecName),
-		"GD_CHANGE_DELETED": int(abi.ChangeDeleted), "GD_ACT_SKIP": int(abi.ActSkip), "GD_EMIT_OWN_CONTENT": int(abi.EmitOwnContent),
+		"GD_CHANGE_DELETED": int(abi.ChangeDeleted), "GD_ACT_SKIP": int(abi.ActSkip), "GD_EMIT_OWN_CONTENT": int(abi.EmitOwnContent), "GD_EMIT_LAYER": int(abi.EmitLayer),
 	} {
 		m := regexp.MustCompile(name + ` = (-?\w+)`).FindStringSubmatch(header)
 		if m == nil {

@@ -19,6 +19,11 @@ func (c *Call) EmitTree(base Base, path []byte) error {
 	return c.emit(abi.Emit{Kind: abi.EmitTree, Base: uint64(base), Path: path})
 }
 
+// EmitLayer adds what the top of a stack holds, as the diff to the rest of it.
+func (c *Call) EmitLayer(stack Base) error {
+	return c.emit(abi.Emit{Flags: abi.EmitLayer, Kind: abi.EmitTree, Base: uint64(stack), Path: []byte(".")})
+}
+
 // EmitWhiteout says in the diff that name is deleted.
 func (c *Call) EmitWhiteout(name []byte) error {
 	return c.emit(abi.Emit{Kind: abi.EmitWhiteout, Path: name})

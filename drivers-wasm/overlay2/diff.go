@@ -27,8 +27,21 @@ func (d *Driver) ApplyDiff(c *guest.Call) error {
 	return e.Err()
 }
 
-// Diff implements guest.Differ.
+// Diff implements guest.Differ. Against the layer right beneath it is what
+// lies in the layer's own directory, as in moby: also a file that was brought
+// up and then left as it was.
 func (d *Driver) Diff(c *guest.Call) error {
+	chain, err := d.chain(c, c.ID)
+	if err != nil {
+		return err
+	}
+	if onTop(c, chain) {
+		_, stack, err := d.open(c, chain)
+		if err != nil {
+			return err
+		}
+		return c.EmitLayer(stack)
+	}
 	t, err := d.trees(c)
 	if err != nil {
 		return err
@@ -52,7 +65,7 @@ func (d *Driver) DiffSize(c *guest.Call) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if c.Parent == "" && len(chain) == 1 || len(chain) > 1 && chain[1] == diffDir(c.Parent) {
+	if c.Parent == "" && len(chain) == 1 || onTop(c, chain) {
 		return c.TreeUsage(0, chain[0])
 	}
 	t, err := d.trees(c)
@@ -60,6 +73,11 @@ func (d *Driver) DiffSize(c *guest.Call) (int64, error) {
 		return 0, err
 	}
 	return t.Size()
+}
+
+// onTop reports whether a chain's first directory lies right on c.Parent.
+func onTop(c *guest.Call, chain []string) bool {
+	return c.Parent != "" && len(chain) > 1 && chain[1] == diffDir(c.Parent)
 }
 
 // trees are the stacks of a layer and of an ancestor. They share their bases,

@@ -60,7 +60,7 @@ func (c *Call) DiffEmit(recs []byte) int32 {
 			return c.stick(fmt.Errorf("diff_emit: malformed record: %w", abi.Invalid))
 		}
 		e, ok := abi.ParseEmit(rec)
-		if !ok || e.Flags&^abi.EmitOwnContent != 0 {
+		if !ok || e.Flags&^(abi.EmitOwnContent|abi.EmitLayer) != 0 {
 			return c.stick(fmt.Errorf("diff_emit: record of kind %#x: %w", rec.Kind, abi.Invalid))
 		}
 		if err := c.emit(o, e, len(rest) == 0); err != nil {
@@ -92,10 +92,17 @@ func (c *Call) emit(o *emitting, e abi.Emit, last bool) error {
 			return fmt.Errorf("a whiteout of the root, or with a base: %w", abi.Invalid)
 		}
 		return o.tar.Whiteout(nil, name)
-	case e.Kind == abi.EmitTree && e.Flags == 0:
-		return o.tar.Tree(b.tree(), p, name, func(name string) error { return c.emits(o, []byte(name)) })
-	case e.Kind != abi.EmitFile:
-		return fmt.Errorf("unknown emit %d: %w", e.Kind, abi.Invalid)
+	case e.Kind == abi.EmitTree && e.Flags&abi.EmitOwnContent == 0:
+		told := func(name string) error { return c.emits(o, []byte(name)) }
+		if e.Flags == 0 {
+			return o.tar.Tree(b.tree(), p, name, told)
+		}
+		if b.stack == nil {
+			return fmt.Errorf("the top of what is no stack: %w", abi.Invalid)
+		}
+		return o.tar.Layer(b.stack, p, name, told)
+	case e.Kind != abi.EmitFile || e.Flags&abi.EmitLayer != 0:
+		return fmt.Errorf("unknown emit %d with flags %#x: %w", e.Kind, e.Flags, abi.Invalid)
 	case e.Flags&abi.EmitOwnContent == 0:
 		return o.tar.File(b.tree(), p, name)
 	case !last:

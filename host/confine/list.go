@@ -155,9 +155,11 @@ type rawName struct {
 }
 
 // readNames reads all names of an open directory but "." and "..", sorted.
-func readNames(fd int) ([]rawName, error) {
+func readNames(fd int) ([]rawName, error) { return readNamesBy(fd, make([]byte, 32<<10)) }
+
+// readNamesBy is readNames with a buffer.
+func readNamesBy(fd int, buf []byte) ([]rawName, error) {
 	var out []rawName
-	buf := make([]byte, 32<<10)
 	for {
 		n, err := unix.ReadDirent(fd, buf)
 		if err == unix.EINTR {

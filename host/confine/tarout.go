@@ -40,11 +40,16 @@ type TarWriter struct {
 	dirs    map[string]struct{}
 	owners  func(uid, gid uint32) (uint32, uint32)
 	held    sync.Pool // of *[]byte, for the content of files
+	buf     []byte    // of copy
 }
 
 type tarItem struct {
 	base  Tree
-	path  string // "" for an entry without a file
+	path  string   // "" for an entry without a file
+	dir   *openDir // which path lies in, if it is at hand
+	self  *openDir // which path is, if it is at hand
+	// selfAttrs: self has attributes.
+	selfAttrs bool
 	hdr   *tar.Header
 	st    Stat
 	held  []byte
@@ -53,6 +58,8 @@ type tarItem struct {
 	size  int64 // of body, for a file with a content of its own
 	ready chan struct{}
 	err   error
+	// mayGo says that a file which is not there any more is left out.
+	mayGo, gone bool
 }
 
 // NewTarWriter starts an archive on w. owners maps a file's owner to what the
@@ -84,6 +91,13 @@ func (t *TarWriter) File(base Tree, p, name string) error {
 func (t *TarWriter) put(base Tree, p, name string) error {
 	t.dirs[name] = struct{}{}
 	return t.push(&tarItem{base: base, path: p, hdr: &tar.Header{Name: name}})
+}
+
+// putIfThere is put of what was seen and may be gone by now.
+func (t *TarWriter) putIfThere(it *tarItem) error {
+	t.dirs[it.hdr.Name] = struct{}{}
+	it.mayGo = true
+	return t.push(it)
 }
 
 // lead emits the directories above name that were not emitted yet. It stops
@@ -141,12 +155,14 @@ func (t *TarWriter) push(it *tarItem) error {
 	it.fd = -1
 	it.ready = make(chan struct{})
 	if err := t.enqueue(it); err != nil {
+		it.leave()
 		return err
 	}
 	select {
 	case t.prepare <- it:
 		return nil
 	case <-t.ctx.Done():
+		it.leave()
 		it.err = context.Cause(t.ctx)
 		close(it.ready)
 		return it.err
@@ -192,6 +208,7 @@ func (t *TarWriter) read() {
 		} else {
 			it.err = context.Cause(t.ctx)
 		}
+		it.leave()
 		close(it.ready)
 	}
 }
@@ -200,13 +217,15 @@ func (t *TarWriter) read() {
 func (t *TarWriter) load(at *lastDir, it *tarItem) error {
 	d, err := it.base.at(it.path)
 	if err != nil {
-		return err
+		return it.unlessGone(err)
 	}
-	fd, hasAttrs, err := at.open(d, it.path)
+	fd, hasAttrs, err := it.look(at, d)
 	if err != nil {
-		return err
+		return it.unlessGone(err)
 	}
-	defer unix.Close(fd)
+	if it.self == nil {
+		defer unix.Close(fd)
+	}
 	var link *linkRecord
 	if it.st, link, err = d.look(fd, it.path, NoLinks); err != nil {
 		return err
@@ -221,6 +240,31 @@ func (t *TarWriter) load(at *lastDir, it *tarItem) error {
 		return nil // links are read by the writer, which knows which came first
 	}
 	return t.open(at, it, fd)
+}
+
+// look opens what the item is of, or has it at hand.
+func (it *tarItem) look(at *lastDir, d *Dir) (fd int, hasAttrs bool, err error) {
+	switch {
+	case it.self != nil:
+		return it.self.fd, it.selfAttrs, nil
+	case it.dir != nil:
+		return it.dir.look(it.path)
+	}
+	return at.open(d, it.path)
+}
+
+// leave releases what was at hand.
+func (it *tarItem) leave() {
+	it.dir.release()
+	it.self.release()
+}
+
+func (it *tarItem) unlessGone(err error) error {
+	if it.mayGo && isErrno(err, unix.ENOENT) {
+		it.gone = true
+		return nil
+	}
+	return err
 }
 
 // openLink opens what lies at p itself, to look at it.
@@ -317,12 +361,11 @@ func setXattrs(h *tar.Header, attrs []layertar.Xattr) error {
 func (t *TarWriter) write() {
 	defer close(t.written)
 	links := map[[2]uint64]string{}
-	buf := make([]byte, 256<<10)
 	for it := range t.queue {
 		<-it.ready
 		err := it.err
 		if err == nil && t.ctx.Err() == nil {
-			err = t.writeItem(it, links, buf)
+			err = t.writeItem(it, links)
 		}
 		if it.fd >= 0 {
 			unix.Close(it.fd)
@@ -336,14 +379,14 @@ func (t *TarWriter) write() {
 	}
 }
 
-func (t *TarWriter) writeItem(it *tarItem, links map[[2]uint64]string, buf []byte) error {
+func (t *TarWriter) writeItem(it *tarItem, links map[[2]uint64]string) error {
 	if it.base == nil {
 		if err := t.tw.WriteHeader(it.hdr); err != nil {
 			return err
 		}
-		return t.copyBody(it, buf)
+		return t.copyBody(it)
 	}
-	if it.st.Type() == unix.S_IFSOCK {
+	if it.gone || it.st.Type() == unix.S_IFSOCK {
 		return nil
 	}
 	if it.body == nil && it.st.Nlink > 1 && it.st.Type() != unix.S_IFDIR {
@@ -361,14 +404,14 @@ func (t *TarWriter) writeItem(it *tarItem, links map[[2]uint64]string, buf []byt
 	if err := t.tw.WriteHeader(it.hdr); err != nil {
 		return &PathError{Op: "archive", Path: it.path, Err: err}
 	}
-	return t.content(it, buf)
+	return t.content(it)
 }
 
-func (t *TarWriter) copyBody(it *tarItem, buf []byte) error {
+func (t *TarWriter) copyBody(it *tarItem) error {
 	if it.body == nil {
 		return nil
 	}
-	n, err := io.CopyBuffer(onlyWriter{t.tw}, it.body, buf)
+	n, err := t.copy(it.body)
 	if err == nil && n != it.hdr.Size {
 		err = io.ErrUnexpectedEOF
 	}
@@ -390,9 +433,17 @@ func (t *TarWriter) openLate(it *tarItem) error {
 	return t.open(&at, it, fd)
 }
 
-func (t *TarWriter) content(it *tarItem, buf []byte) error {
+// copy is the writing goroutine's.
+func (t *TarWriter) copy(r io.Reader) (int64, error) {
+	if t.buf == nil {
+		t.buf = make([]byte, 256<<10)
+	}
+	return io.CopyBuffer(onlyWriter{t.tw}, r, t.buf)
+}
+
+func (t *TarWriter) content(it *tarItem) error {
 	if it.body != nil {
-		return t.copyBody(it, buf)
+		return t.copyBody(it)
 	}
 	if it.held != nil {
 		_, err := t.tw.Write(it.held)
@@ -402,7 +453,7 @@ func (t *TarWriter) content(it *tarItem, buf []byte) error {
 	if it.fd < 0 {
 		return nil
 	}
-	n, err := io.CopyBuffer(onlyWriter{t.tw}, io.LimitReader(fdReader(it.fd), it.st.Size), buf)
+	n, err := t.copy(io.LimitReader(fdReader(it.fd), it.st.Size))
 	if err == nil && n != it.st.Size {
 		err = &PathError{Op: "read", Path: it.path, Err: io.ErrUnexpectedEOF}
 	}
