@@ -44,20 +44,20 @@ type TarWriter struct {
 }
 
 type tarItem struct {
-	base  Tree
-	path  string   // "" for an entry without a file
-	dir   *openDir // which path lies in, if it is at hand
-	self  *openDir // which path is, if it is at hand
+	base Tree
+	path string   // "" for an entry without a file
+	dir  *openDir // which path lies in, if it is at hand
+	self *openDir // which path is, if it is at hand
 	// selfAttrs: self has attributes.
 	selfAttrs bool
-	hdr   *tar.Header
-	st    Stat
-	held  []byte
-	fd    int
-	body  io.Reader
-	size  int64 // of body, for a file with a content of its own
-	ready chan struct{}
-	err   error
+	hdr       *tar.Header
+	st        Stat
+	held      []byte
+	fd        int
+	body      io.Reader
+	size      int64 // of body, for a file with a content of its own
+	ready     chan struct{}
+	err       error
 	// mayGo says that a file which is not there any more is left out.
 	mayGo, gone bool
 }
