@@ -17,14 +17,16 @@ import (
 
 // build makes a layer as far as it can be made before it is committed: its
 // tree is in the driver, its files are in a transaction. After an error
-// nothing of it stays.
-func (s *Store) build(ctx context.Context, r io.Reader, parent *record, opts RegisterOptions) (*record, error) {
-	cacheID := randomID()
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	if err := s.intend(cacheID); err != nil {
-		return nil, err
+// nothing of it stays. cacheID is in the journal already, or "".
+func (s *Store) build(ctx context.Context, r io.Reader, cacheID string, parent *record, opts RegisterOptions) (*record, error) {
+	if cacheID == "" {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		cacheID = randomID()
+		if err := s.intend(cacheID); err != nil {
+			return nil, err
+		}
 	}
 	s.opts.Step(stepJournaled)
 	rec, err := s.fill(ctx, r, cacheID, parent, opts)
@@ -142,7 +144,7 @@ func (s *Store) rebuild(ctx context.Context, rec, parent *record) (*record, erro
 	if err != nil {
 		return nil, err
 	}
-	again, err := s.build(ctx, rc, parent, opts)
+	again, err := s.build(ctx, rc, "", parent, opts)
 	return again, oneLine(err, rc.Close())
 }
 

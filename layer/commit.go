@@ -187,7 +187,8 @@ func (ses *Session) publishAll(ctx context.Context) ([]string, error) {
 	for _, rec := range ses.pending {
 		ids = append(ids, rec.cacheID)
 	}
-	if err := ses.s.syncData(ctx, ses.home, ses.db, ids); err != nil {
+	files, err := ses.s.syncData(ctx, ses.home, ses.db, ids)
+	if err != nil {
 		return nil, err
 	}
 	ses.s.opts.Step(stepDataSynced)
@@ -195,7 +196,7 @@ func (ses *Session) publishAll(ctx context.Context) ([]string, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		visible, err := ses.s.publish(ses.pending[0])
+		visible, err := ses.s.publish(ses.pending[0], files)
 		if visible {
 			ses.unsettled = append(ses.unsettled, ses.pending[0].cacheID)
 			ses.pending = ses.pending[1:]
@@ -207,31 +208,34 @@ func (ses *Session) publishAll(ctx context.Context) ([]string, error) {
 	return ids, nil
 }
 
-// syncData makes the trees durable. The directories were opened by openForSync
+// syncData makes the trees durable, and files tells whether also all that was
+// written beneath the layerdb. The directories were opened by openForSync
 // before anything was written.
-func (s *Store) syncData(ctx context.Context, home, db *os.File, ids []string) error {
+func (s *Store) syncData(ctx context.Context, home, db *os.File, ids []string) (files bool, err error) {
 	if d, ok := s.opts.Driver.(graphdriver.Syncer); ok {
 		if err := d.SyncLayers(ctx, ids...); err != nil {
-			return fmt.Errorf("driver %s: sync: %w", s.opts.DriverName, err)
+			return false, fmt.Errorf("driver %s: sync: %w", s.opts.DriverName, err)
 		}
-		return nil
+		return false, nil
 	}
 	if err := s.disk.syncFS(home); err != nil {
-		return err
+		return false, err
 	}
 	same, err := sameFS(home, db)
 	if err != nil || same {
-		return err
+		return same, err
 	}
-	return s.disk.syncFS(db)
+	return true, s.disk.syncFS(db)
 }
 
-// publish makes one layer's files durable and moves them into place. visible
-// tells whether it got so far that the layer can be seen.
-func (s *Store) publish(rec *record) (visible bool, err error) {
+// publish makes one layer's files durable, unless they are, and moves them
+// into place. visible tells whether it got so far that the layer can be seen.
+func (s *Store) publish(rec *record, durable bool) (visible bool, err error) {
 	tx, place := s.at.tx(rec.cacheID), s.at.chain(rec.chain)
-	if err := s.syncFiles(tx); err != nil {
-		return false, err
+	if !durable {
+		if err := s.syncFiles(tx); err != nil {
+			return false, err
+		}
 	}
 	s.opts.Step(stepTxSynced)
 	if err := s.makeRoom(rec.chain); err != nil {

@@ -31,6 +31,28 @@ func (s *Store) intend(cacheID string) error {
 	return nil
 }
 
+// intendMany is intend for several, with one sync.
+func (s *Store) intendMany(ids []string) (err error) {
+	made := 0
+	for _, id := range ids {
+		if err = s.disk.write(s.at.intent(id), nil, 0o600); err != nil {
+			break
+		}
+		made++
+	}
+	if err == nil {
+		err = s.disk.sync(s.at.journal())
+	}
+	if err == nil {
+		return nil
+	}
+	err = fmt.Errorf("journal: %w", err)
+	for _, id := range ids[:made] {
+		err = oneLine(err, s.forget(id))
+	}
+	return err
+}
+
 // forget removes the entry. That of a removed layer may come back after a
 // power loss without harm, since its id is not used again.
 func (s *Store) forget(cacheID string) error {

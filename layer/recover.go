@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"go.uber.org/zap"
@@ -13,26 +14,27 @@ import (
 
 // prepare makes the directories that writing needs.
 func (s *Store) prepare() error {
-	for _, dir := range []string{s.at.chains(), s.at.tmp(), s.at.journal()} {
-		if err := s.makeDir(dir, 0o700); err != nil {
-			return err
-		}
-	}
-	return nil
+	return s.makeDirs(0o700, s.at.chains(), s.at.tmp(), s.at.journal())
 }
 
-// makeDir makes a directory beneath the root if it is not there.
-func (s *Store) makeDir(dir string, perm fs.FileMode) error {
-	if _, err := os.Lstat(dir); err == nil {
-		return nil
+// makeDirs makes directories beneath the root that are not there.
+func (s *Store) makeDirs(perm fs.FileMode, dirs ...string) error {
+	var ways []string // to what was made: a name is only as durable as those
+	for _, dir := range dirs {
+		if _, err := os.Lstat(dir); err == nil {
+			continue
+		}
+		if err := s.disk.mkdirAll(dir, perm); err != nil {
+			return fmt.Errorf("layer store: %w", err)
+		}
+		for up := dir; up != s.opts.Root; {
+			if up = filepath.Dir(up); !slices.Contains(ways, up) {
+				ways = append(ways, up)
+			}
+		}
 	}
-	if err := s.disk.mkdirAll(dir, perm); err != nil {
-		return fmt.Errorf("layer store: %w", err)
-	}
-	// What a directory holds is only as durable as the way to it.
-	for up := dir; up != s.opts.Root; {
-		up = filepath.Dir(up)
-		if err := s.disk.sync(up); err != nil {
+	for _, dir := range ways {
+		if err := s.disk.sync(dir); err != nil {
 			return fmt.Errorf("layer store: %w", err)
 		}
 	}

@@ -116,14 +116,15 @@ func (s *Store) makeRW(ctx context.Context, m *mounted, opts CreateRWOptions) (v
 	if err := s.describeRW(m, tx); err != nil {
 		return false, err
 	}
-	if err := s.syncData(ctx, home, db, m.ids()); err != nil {
-		return false, err
+	files, err := s.syncData(ctx, home, db, m.ids())
+	if err == nil && !files {
+		err = s.syncFiles(tx)
 	}
-	if err := s.syncFiles(tx); err != nil {
+	if err != nil {
 		return false, err
 	}
 	s.opts.Step(stepRWSynced)
-	if err := s.makeDir(s.at.mounts(), 0o755); err != nil {
+	if err := s.makeDirs(0o755, s.at.mounts()); err != nil {
 		return false, err
 	}
 	if err := ctx.Err(); err != nil {

@@ -39,6 +39,7 @@ type Session struct {
 	mu        sync.Mutex
 	pending   []*record // parents before children
 	unwritten error     // of WriteOut: a later sync would not tell of it again
+	intents   []string  // cache IDs that Expect put into the journal, not used yet
 }
 
 var errSessionOver = errors.New("layer session is over")
@@ -69,6 +70,43 @@ func (s *Store) openForSync() (home, db *os.File, err error) {
 		return nil, nil, oneLine(fmt.Errorf("open the layer store: %w", err), home.Close())
 	}
 	return home, db, nil
+}
+
+// Expect says how many layers are about to be registered, so that the journal
+// is made durable once for all of them. It may be wrong either way.
+func (ses *Session) Expect(ctx context.Context, layers int) error {
+	ses.life.RLock()
+	defer ses.life.RUnlock()
+	if ses.over {
+		return errSessionOver
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	ids := make([]string, min(max(layers, 0), MaxDepth))
+	for i := range ids {
+		ids[i] = randomID()
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	if err := ses.s.intendMany(ids); err != nil {
+		return err
+	}
+	ses.mu.Lock()
+	defer ses.mu.Unlock()
+	ses.intents = append(ses.intents, ids...)
+	return nil
+}
+
+// intended is a cache ID that is in the journal already, or "".
+func (ses *Session) intended() (id string) {
+	ses.mu.Lock()
+	defer ses.mu.Unlock()
+	if n := len(ses.intents); n > 0 {
+		id, ses.intents = ses.intents[n-1], ses.intents[:n-1]
+	}
+	return id
 }
 
 // Register stores the archive in r as a layer on top of parent: "", a layer
@@ -108,7 +146,7 @@ func (ses *Session) Register(ctx context.Context, r io.Reader, parent ChainID, o
 			return l, nil
 		}
 	}
-	rec, err := ses.s.build(ctx, r, below, opts)
+	rec, err := ses.s.build(ctx, r, ses.intended(), below, opts)
 	if err != nil {
 		return nil, fmt.Errorf("register a layer: %w", err)
 	}
@@ -133,7 +171,7 @@ func (ses *Session) WriteOut(ctx context.Context) error {
 		return err
 	}
 	defer ses.writing.Done()
-	if err = ses.s.syncData(ctx, ses.home, ses.db, ids); err == nil {
+	if _, err = ses.s.syncData(ctx, ses.home, ses.db, ids); err == nil {
 		return nil
 	}
 	ses.mu.Lock()
@@ -242,7 +280,7 @@ func (ses *Session) Close(ctx context.Context) error {
 		}
 		ses.pending = nil
 	}
-	errs = append(errs, ses.s.settled(ses.unsettled))
-	ses.unsettled = nil
+	errs = append(errs, ses.s.settled(append(ses.unsettled, ses.intents...)))
+	ses.unsettled, ses.intents = nil, nil
 	return oneLine(errs...)
 }

@@ -68,6 +68,9 @@ type loader struct {
 }
 
 func (l *loader) load(ctx context.Context, images []*planned) ([]Loaded, error) {
+	if err := l.ses.Expect(ctx, l.missing(images)); err != nil {
+		return nil, err
+	}
 	for _, p := range images {
 		if err := l.layers(ctx, p); err != nil {
 			return nil, err
@@ -88,6 +91,19 @@ func (l *loader) load(ctx context.Context, images []*planned) ([]Loaded, error) 
 		err = errors.Join(err, undo)
 	}
 	return nil, err
+}
+
+// missing is how many layers of the images are not stored yet.
+func (l *loader) missing(images []*planned) int {
+	there, wanted := l.Layers.Map(), make(map[layer.ChainID]struct{})
+	for _, p := range images {
+		for _, id := range p.config.Chain() {
+			if there[id] == nil {
+				wanted[id] = struct{}{}
+			}
+		}
+	}
+	return len(wanted)
 }
 
 // close gives the references back and undoes what was not committed. Layers
