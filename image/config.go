@@ -8,6 +8,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/bulkhead/bulkhead/image/internal/brief"
 	"github.com/bulkhead/bulkhead/layer"
 )
 
@@ -42,17 +43,17 @@ func ParseConfig(raw []byte) (*Config, error) {
 	}
 	var c Config
 	if err := json.Unmarshal(raw, &c); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrInvalidConfig, err)
+		return nil, fmt.Errorf("%w: %w", ErrInvalidConfig, brief.Error(err))
 	}
 	if c.RootFS.Type != "layers" {
-		return nil, fmt.Errorf("%w: rootfs type is %q, not \"layers\"", ErrInvalidConfig, c.RootFS.Type)
+		return nil, fmt.Errorf("%w: rootfs type is %.100q, not \"layers\"", ErrInvalidConfig, c.RootFS.Type)
 	}
 	if n := len(c.RootFS.DiffIDs); n > layer.MaxDepth {
 		return nil, fmt.Errorf("%w: %d layers, more than %d: %w", ErrInvalidConfig, n, layer.MaxDepth, layer.ErrMaxDepth)
 	}
 	for i, d := range c.RootFS.DiffIDs {
 		if err := validSHA256(d); err != nil {
-			return nil, fmt.Errorf("%w: diff_id %d %q: %w", ErrInvalidConfig, i, d, err)
+			return nil, fmt.Errorf("%w: diff_id %d %.100q: %w", ErrInvalidConfig, i, d, err)
 		}
 	}
 	if n := c.historyLayers(); n > len(c.RootFS.DiffIDs) {

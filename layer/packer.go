@@ -136,7 +136,7 @@ func pack(out *tarsplit.Writer, b *packBatch) error {
 		}
 		_, err := out.AddEntry(e)
 		if errors.Is(err, storage.ErrDuplicatePath) {
-			return fmt.Errorf("entry %q: its path occurs twice: %w", it.name, layertar.ErrRefused)
+			return fmt.Errorf("entry %s: its path occurs twice: %w", layertar.Shown(it.name), layertar.ErrRefused)
 		}
 		if err != nil {
 			return fmt.Errorf("write tar-split data: %w", err)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"time"
 )
 
@@ -78,7 +79,17 @@ type Source interface {
 	Raw() (io.Reader, error)
 }
 
+// Shown is a name of an archive as errors show it: quoted, and its ends alone
+// if it is long.
+func Shown(name string) string {
+	const long, head, tail = 240, 120, 80
+	if len(name) > long {
+		return strconv.Quote(name[:head]) + "…" + strconv.Quote(name[len(name)-tail:])
+	}
+	return strconv.Quote(name)
+}
+
 // refuse says which entry was refused and why.
 func refuse(name, format string, args ...any) error {
-	return fmt.Errorf("entry %q: %s: %w", name, fmt.Sprintf(format, args...), ErrRefused)
+	return fmt.Errorf("entry %s: %s: %w", Shown(name), fmt.Sprintf(format, args...), ErrRefused)
 }

@@ -18,7 +18,7 @@ const (
 // holds a NUL byte is refused.
 func CleanName(name string) (string, error) {
 	if len(name) > maxPath {
-		return "", refuse(name[:64]+"…", "name of %d bytes is longer than %d", len(name), maxPath)
+		return "", refuse(name, "name of %d bytes is longer than %d", len(name), maxPath)
 	}
 	if strings.IndexByte(name, 0) >= 0 {
 		return "", refuse(name, "name holds a NUL byte")

@@ -27,7 +27,7 @@ func (o *overlap) check(e *Entry) error {
 	}
 	was := o.paths[e.Path]
 	if was&holdsPayload != 0 {
-		return refuse(e.Name, "removes or replaces %q, which the same archive has written", e.Path)
+		return refuse(e.Name, "removes or replaces %s, which the same archive has written", Shown(e.Path))
 	}
 	if was&abovePayload != 0 && e.Kind != Dir {
 		return refuse(e.Name, "removes or replaces a directory whose files the same archive has written")
@@ -53,7 +53,7 @@ func (o *overlap) check(e *Entry) error {
 	for dir := path.Dir(e.Path); dir != "." && dir != "/"; dir = path.Dir(dir) {
 		d := o.paths[dir]
 		if d&holdsPayload != 0 {
-			return refuse(e.Name, "lies beneath %q, which the same archive has written as a file", dir)
+			return refuse(e.Name, "lies beneath %s, which the same archive has written as a file", Shown(dir))
 		}
 		if d&holdsSymlink != 0 {
 			o.throughSymlink = true

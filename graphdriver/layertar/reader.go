@@ -8,7 +8,6 @@ import (
 	"hash"
 	"io"
 	"math"
-	"slices"
 	"strings"
 
 	"github.com/vbatts/tar-split/archive/tar"
@@ -288,38 +287,15 @@ func fillOwner(e *Entry, hdr *tar.Header) error {
 		if hdr.Devmajor < 0 || hdr.Devmajor > 0xfff || hdr.Devminor < 0 || hdr.Devminor > 0xfffff {
 			return refuse(hdr.Name, "device number %d:%d is out of range", hdr.Devmajor, hdr.Devminor)
 		}
+		if e.Kind == Char && hdr.Devmajor == 0 && hdr.Devminor == 0 {
+			return refuse(hdr.Name, "character device 0:0 is overlay's mark for what is deleted, and no device")
+		}
 		e.Major, e.Minor = uint32(hdr.Devmajor), uint32(hdr.Devminor)
 	}
 	return nil
 }
 
 func id32(v int64) bool { return v >= 0 && v < math.MaxUint32 }
-
-// RecordPrefix begins the names of extended attributes by which those who may
-// not set owners, modes and devices record them on the file itself, as Podman
-// and fuse-overlayfs do. They never belong to a layer.
-const RecordPrefix = "user.containers.override_"
-
-func fillXattrs(e *Entry, hdr *tar.Header) error {
-	for key, value := range hdr.PAXRecords {
-		name, ok := strings.CutPrefix(key, "SCHILY.xattr.")
-		if !ok || value == "" { // an empty record takes an earlier one back
-			continue
-		}
-		if name == "" || len(name) > 255 || strings.IndexByte(name, 0) >= 0 || len(value) > 64<<10 {
-			return refuse(hdr.Name, "extended attribute %.64q is not one a file system can hold", name)
-		}
-		if strings.HasPrefix(name, "trusted.overlay.") || strings.HasPrefix(name, "user.overlay.") {
-			return refuse(hdr.Name, "extended attribute %q belongs to overlay file systems and may not come from an archive", name)
-		}
-		if strings.HasPrefix(name, RecordPrefix) {
-			return refuse(hdr.Name, "extended attribute %q records what a file could not be given where it was stored, and may not come from an archive", name)
-		}
-		e.Xattrs = append(e.Xattrs, Xattr{Name: name, Value: value})
-	}
-	slices.SortFunc(e.Xattrs, func(a, b Xattr) int { return strings.Compare(a.Name, b.Name) })
-	return nil
-}
 
 // counter counts what the parser consumed and keeps the reader's own error.
 type counter struct {

@@ -130,7 +130,10 @@ func TestTapReproducesTheArchive(t *testing.T) {
 		"empty":              {},
 		"end only":           make([]byte, 1024),
 		"many zeros":         make([]byte, 300_000),
-		"device with a size": ended(rawHeader('3', "null", func(b []byte) { copy(b[124:], "00000000100\x00") })),
+		"device with a size": ended(rawHeader('3', "null", func(b []byte) {
+			copy(b[124:], "00000000100\x00")
+			copy(b[329:], "0000001\x000000003\x00")
+		})),
 		"directory with a size": ended(rawHeader('5', "d/", func(b []byte) { copy(b[124:], "00000000100\x00") }),
 			rawHeader('0', "f", nil)),
 		"link with a size": ended(rawHeader('0', "f", nil), rawHeader('1', "l", func(b []byte) { copy(b[124:], "00000000100\x00"); copy(b[157:], "f") })),

@@ -149,7 +149,7 @@ func (a *Applier) Apply(ctx context.Context, e *layertar.Entry, p string, body P
 		body.Done()
 	}
 	if err != nil {
-		return a.fail(fmt.Errorf("entry %q: %w", e.Name, err))
+		return a.fail(fmt.Errorf("entry %s: %w", layertar.Shown(e.Name), err))
 	}
 	return a.failed()
 }
@@ -393,5 +393,5 @@ func (a *Applier) setDirTimes() error {
 }
 
 func refused(p, why string) error {
-	return fmt.Errorf("%q: %s: %w", p, why, layertar.ErrRefused)
+	return fmt.Errorf("%s: %s: %w", layertar.Shown(p), why, layertar.ErrRefused)
 }

@@ -424,5 +424,5 @@ type entryError struct {
 	err  error
 }
 
-func (e *entryError) Error() string { return "entry \"" + e.name + "\": " + e.err.Error() }
+func (e *entryError) Error() string { return "entry " + layertar.Shown(e.name) + ": " + e.err.Error() }
 func (e *entryError) Unwrap() error { return e.err }

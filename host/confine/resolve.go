@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/bulkhead/bulkhead/graphdriver/layertar"
 )
 
 // How a path is resolved. See the package comment.
@@ -152,7 +154,9 @@ type PathError struct {
 	Err  error
 }
 
-func (e *PathError) Error() string { return fmt.Sprintf("%s %q: %v", e.Op, e.Path, e.Err) }
+func (e *PathError) Error() string {
+	return fmt.Sprintf("%s %s: %v", e.Op, layertar.Shown(e.Path), e.Err)
+}
 func (e *PathError) Unwrap() error { return e.Err }
 
 // Escape reports whether err is the kernel refusing to leave the directory:

@@ -64,6 +64,9 @@ func (a *Applier) hide(ctx context.Context, e *layertar.Entry, p string, mtime T
 	if err := a.Wait(ctx); err != nil {
 		return err
 	}
+	if kept, err := a.hidden(p); kept || err != nil {
+		return err
+	}
 	if _, _, err := a.upper.find(p); nowhere(err) {
 		return a.whiteout(ctx, p)
 	} else if err != nil {
@@ -87,6 +90,20 @@ func (a *Applier) hide(ctx context.Context, e *layertar.Entry, p string, mtime T
 		return err
 	}
 	return setTimesAt(h.fd, name, mtime)
+}
+
+// hidden tells whether the name at p has a mark already since the root is
+// opaque; to take that away would bring back what it hides.
+func (a *Applier) hidden(p string) (bool, error) {
+	if _, cut := a.upper.cut["."]; !cut || path.Dir(p) != "." {
+		return false, nil
+	}
+	h, err := a.dir(".", Time{})
+	if err != nil {
+		return false, err
+	}
+	defer a.release(h)
+	return a.isMark(h, p), nil
 }
 
 // nowhere reports whether err says that there is nothing at a path.

@@ -9,6 +9,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/bulkhead/bulkhead/image/input"
+	"github.com/bulkhead/bulkhead/image/internal/brief"
 )
 
 // readDocument reads a whole small file.
@@ -68,7 +69,7 @@ func decode(name string, data []byte, v any) error {
 		return refuse("%s: not UTF-8", name)
 	}
 	if err := json.Unmarshal(data, v); err != nil {
-		return refuse("%s: %w", name, err)
+		return refuse("%s: %w", name, brief.Error(err))
 	}
 	return nil
 }

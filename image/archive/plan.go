@@ -74,7 +74,7 @@ func newPlanned(raw []byte, layers []blob) (*planned, error) {
 		return nil, refuse("image %s: %d layers in the manifest, %d in the configuration", p.id.Short(), len(layers), n)
 	}
 	if config.OS != "" && config.OS != "linux" {
-		return nil, refuse("image %s is for %s, and cannot be used on linux", p.id.Short(), config.OS)
+		return nil, refuse("image %s is for %.100q, and cannot be used on linux", p.id.Short(), config.OS)
 	}
 	return p, nil
 }

@@ -12,7 +12,7 @@ import (
 func Parse(s string) (reference.Named, error) {
 	named, err := reference.ParseNormalizedNamed(s)
 	if err != nil {
-		return nil, fmt.Errorf("%w %q: %w", ErrInvalid, s, err)
+		return nil, fmt.Errorf("%w %.100q: %w", ErrInvalid, s, err)
 	}
 	return named, nil
 }
@@ -25,11 +25,11 @@ func ParseTag(s string) (reference.NamedTagged, error) {
 		return nil, err
 	}
 	if _, ok := named.(reference.Canonical); ok {
-		return nil, fmt.Errorf("%w %q: a tag cannot be made from a digest", ErrInvalid, s)
+		return nil, fmt.Errorf("%w %.100q: a tag cannot be made from a digest", ErrInvalid, s)
 	}
 	tagged, ok := reference.TagNameOnly(named).(reference.NamedTagged)
 	if !ok {
-		return nil, fmt.Errorf("%w %q: no tag", ErrInvalid, s)
+		return nil, fmt.Errorf("%w %.100q: no tag", ErrInvalid, s)
 	}
 	if err := usable(tagged); err != nil {
 		return nil, err
@@ -40,7 +40,7 @@ func ParseTag(s string) (reference.NamedTagged, error) {
 // usable refuses the one name that could be taken for an image's ID.
 func usable(ref reference.Named) error {
 	if reference.FamiliarName(ref) == string(digest.Canonical) {
-		return fmt.Errorf("%w %q: the name of a digest algorithm cannot name an image", ErrInvalid, ref)
+		return fmt.Errorf("%w %.100q: the name of a digest algorithm cannot name an image", ErrInvalid, ref)
 	}
 	return nil
 }

@@ -217,26 +217,37 @@ func (m *Model) whiteout(e *layertar.Entry) error {
 
 // cut is an opaque entry: of what was there only this archive's own stays.
 func (m *Model) cut(p string) error {
-	var dir *node
-	if p == "." {
-		dir = m.root
-	} else {
-		up, name, err := m.parent(p)
-		if err != nil {
-			return err
-		}
-		if dir = up.kids[name]; dir == nil || dir.kind != layertar.Dir {
-			dir = newDir()
-			up.kids[name] = dir
-			m.stir(up, true)
-		}
+	dir, err := m.dir(p, false)
+	if err != nil {
+		return err
 	}
-	if m.delta {
+	switch {
+	case !m.delta:
+		m.keepOwn(dir)
+	case dir == m.root:
+		m.hideAll()
+	default:
 		dir.mayCut, dir.mustCut = true, m.below != nil
-		return nil
 	}
-	m.keepOwn(dir)
 	return nil
+}
+
+// hideAll is what an opaque root is in a delta: overlay knows no mark for it,
+// so each name beneath has one.
+func (m *Model) hideAll() {
+	if m.below == nil {
+		return
+	}
+	for name, under := range m.below.root.kids {
+		own := m.root.kids[name]
+		switch {
+		case own == nil:
+			m.root.kids[name] = &node{kind: layertar.Whiteout}
+			m.stir(m.root, true)
+		case own.kind == layertar.Dir && under.kind == layertar.Dir:
+			own.mayCut, own.mustCut = true, true
+		}
+	}
 }
 
 // keepOwn removes what other archives brought.
