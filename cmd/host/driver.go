@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -26,7 +27,9 @@ type driverView struct {
 	Size      int
 	SHA256    string
 	// Trust says what proves the module, or why it is not run.
-	Trust  string
+	Trust string
+	// Limits are those that hold, by their keys.
+	Limits map[string]string
 	Module *moduleView `json:",omitempty"`
 }
 
@@ -53,6 +56,10 @@ func (d *drivers) view(name string) (*driverView, error) {
 		v.Source = d.cfg.Drivers[name].Path
 	}
 	v.Trust = d.trust(name, wasm)
+	v.Limits = make(map[string]string)
+	for _, l := range d.limits(name) {
+		v.Limits[l.key] = l.value
+	}
 	if v.Isolation == "" && d.embedded(name) {
 		v.Isolation = string(host.Thread)
 	}
@@ -108,16 +115,40 @@ func driverTable() render.Table {
 
 func (a *app) driverInspect() *cobra.Command {
 	var format string
+	var explain bool
 	cmd := &cobra.Command{
 		Use:   "inspect DRIVER [DRIVER...]",
 		Short: "Show what drivers are, can do, and are allowed",
 		Args:  args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, names []string) (err error) {
+			if explain && format != "" {
+				return usage(cmd, errors.New("--explain is text, and has no --format"))
+			}
 			d := a.drivers(true)
 			defer func() { err = errors.Join(err, d.Close(cmd.Context())) }()
+			if explain {
+				return d.explainAll(cmd.Context(), names)
+			}
 			return a.inspect(format, names, func(name string) (any, error) { return d.describe(cmd.Context(), name) })
 		},
 	}
 	inspectFlag(cmd, &format)
+	cmd.Flags().BoolVar(&explain, "explain", false, "say in words what the drivers can do, and could if they were given all that they ask for")
 	return cmd
+}
+
+func (d *drivers) explainAll(ctx context.Context, names []string) error {
+	var errs []error
+	for i, name := range names {
+		v, err := d.describe(ctx, name)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if i > 0 {
+			fmt.Fprintln(d.out)
+		}
+		d.explain(d.out, v)
+	}
+	return errors.Join(errs...)
 }

@@ -15,7 +15,7 @@ import (
 // the module, but compiling cannot be stopped: a module that is not trusted
 // to compile in reasonable time is compiled elsewhere first.
 func (r *Runtime) Compile(ctx context.Context, name string, wasm []byte, limits Limits, opts Options) (Module, error) {
-	m, err := r.compile(ctx, name, wasm, limits.fill(), opts)
+	m, err := r.compile(ctx, name, wasm, limits.Fill(), opts)
 	if err != nil {
 		return nil, fmt.Errorf("module %s: %w", name, err)
 	}

@@ -15,7 +15,8 @@ type Options struct {
 	Configure func(ctx context.Context) (s calls.Session, done func(code int32, err error) error, err error)
 }
 
-func (l Limits) fill() Limits {
+// Fill replaces zero fields by the defaults.
+func (l Limits) Fill() Limits {
 	d := DefaultLimits()
 	if l.MemoryPages == 0 {
 		l.MemoryPages = d.MemoryPages
