@@ -16,7 +16,7 @@ import (
 
 // has refuses a method that the module lacks.
 func (d *Driver) has(m abi.Method) error {
-	if d.desc.Has(m) {
+	if d.Description().Has(m) {
 		return nil
 	}
 	return fmt.Errorf("driver %s has no %s: %w", d.cfg.Name, m, graphdriver.ErrUseNaive)
@@ -211,7 +211,7 @@ func (d *Driver) ApplyEntries(ctx context.Context, id, parent string, src layert
 			return 0, fmt.Errorf("driver %s: %s: %w", d.cfg.Name, abi.MethodApplyDiff, err)
 		}
 	}
-	if d.desc.Capabilities.Deltas {
+	if d.Description().Capabilities.Deltas {
 		return out.Applied.Stored, nil
 	}
 	return counted.size, nil

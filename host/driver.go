@@ -26,18 +26,19 @@ import (
 // concurrently. Where the module has no method of DiffDriver, or answers that
 // it would rather not, the call is ErrUseNaive; Complete closes that gap.
 type Driver struct {
-	cfg    Config
-	desc   *Description
-	module engine.Module
-	home   *confine.Dir
-	env    *calls.Env
-	locks  *layerlock.Table // of layer ids
-	notes  *notes
-	held   held
+	cfg     Config
+	modules *modules
+	home    *confine.Dir
+	env     *calls.Env
+	locks   *layerlock.Table // of layer ids
+	notes   *notes
+	held    held
 	// lineage is what others know of layers that there are no notes of.
 	lineage lineage
 	open    context.Context // until Close
 	shut    context.CancelCauseFunc
+	// reloading holds one token, whoever reloads has it.
+	reloading chan struct{}
 }
 
 // errClosed ends the streams of a driver that is closed.
@@ -50,24 +51,38 @@ func Open(ctx context.Context, cfg Config, compile Compile) (_ *Driver, err erro
 	if err != nil {
 		return nil, err
 	}
-	d := &Driver{cfg: cfg, locks: layerlock.New()}
+	d := &Driver{cfg: cfg, locks: layerlock.New(), reloading: make(chan struct{}, 1)}
 	d.open, d.shut = context.WithCancelCause(context.WithoutCancel(ctx))
-	if d.module, err = compile(ctx, d.configure); err != nil {
-		return nil, d.refused(ctx, err)
+	first, err := d.load(ctx, compile)
+	if err != nil {
+		return nil, err
 	}
+	d.modules = newModules(first)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, d.Close(context.WithoutCancel(ctx)))
 		}
 	}()
-	if d.desc, err = Describe(ctx, d.module, cfg.Limits); err != nil {
-		return nil, fmt.Errorf("driver %s: %w", cfg.Name, err)
-	}
 	if err := d.openHome(ctx); err != nil {
 		return nil, d.named(err)
 	}
 	d.cleanMounts(ctx)
 	return d, nil
+}
+
+// load compiles a module and asks it what it is.
+func (d *Driver) load(ctx context.Context, compile Compile) (*loaded, error) {
+	l := &loaded{}
+	var err error
+	if l.module, err = compile(ctx, func(ctx context.Context) (calls.Session, func(int32, error) error, error) {
+		return d.configure(ctx, l)
+	}); err != nil {
+		return nil, d.refused(ctx, err)
+	}
+	if l.desc, err = Describe(ctx, l.module, d.cfg.Limits); err != nil {
+		return nil, errors.Join(fmt.Errorf("driver %s: %w", d.cfg.Name, err), l.module.Close(context.WithoutCancel(ctx)))
+	}
+	return l, nil
 }
 
 // refused says of a module that could not be compiled that it is no driver,
@@ -126,7 +141,7 @@ func (d *Driver) openHome(ctx context.Context) error {
 	}
 	d.env = &calls.Env{
 		Home: d.home, ScratchParent: d.cfg.Scratch, Seals: calls.NewSeals(), Locks: layerlock.New(),
-		Grants: d.cfg.Grants, Unprivileged: d.cfg.Unprivileged, ReadOnly: d.cfg.ReadOnly, ReadsFiles: d.desc.Has(abi.MethodReadFile),
+		Grants: d.cfg.Grants, Unprivileged: d.cfg.Unprivileged, ReadOnly: d.cfg.ReadOnly, ReadsFiles: d.Description().Has(abi.MethodReadFile),
 		MayHold: d.notes.mayLie, Limits: d.cfg.Limits, Log: d.log,
 	}
 	if err := d.setup(ctx, made); err != nil {
@@ -176,9 +191,9 @@ func (d *Driver) setup(ctx context.Context, made bool) error {
 	if err != nil {
 		return err
 	}
-	if known && !made && n.DiskFormat != d.desc.DiskFormat {
+	if known && !made && n.DiskFormat != d.Description().DiskFormat {
 		return fmt.Errorf("%s was written in disk format %d (%s), the module writes %d; use the module it was written with, or another root: %w",
-			d.cfg.Home, n.DiskFormat, n.Driver, d.desc.DiskFormat, graphdriver.ErrIncompatibleFS)
+			d.cfg.Home, n.DiskFormat, n.Driver, d.Description().DiskFormat, graphdriver.ErrIncompatibleFS)
 	}
 	if d.cfg.ReadOnly {
 		return nil
@@ -190,19 +205,19 @@ func (d *Driver) setup(ctx context.Context, made bool) error {
 		}
 		return nil
 	}
-	if d.desc.Has(abi.MethodSetup) {
+	if d.Description().Has(abi.MethodSetup) {
 		if _, err := d.call(ctx, calls.Params{Method: abi.MethodSetup, Args: d.settings(facts(ctx, d.cfg.Home, true))}); err != nil {
 			return err
 		}
 	}
-	return d.notes.write("home", homeNote{Driver: d.desc.Name + " " + d.desc.Version, DiskFormat: d.desc.DiskFormat, Unprivileged: d.cfg.Unprivileged})
+	return d.notes.write("home", homeNote{Driver: d.Description().Name + " " + d.Description().Version, DiskFormat: d.Description().DiskFormat, Unprivileged: d.cfg.Unprivileged})
 }
 
 // configure begins the first call of each instance.
-func (d *Driver) configure(ctx context.Context) (calls.Session, func(int32, error) error, error) {
+func (d *Driver) configure(ctx context.Context, l *loaded) (calls.Session, func(int32, error) error, error) {
 	c := calls.New(ctx, d.env, calls.Params{Method: abi.MethodConfigure, Args: d.settings(facts(ctx, d.cfg.Home, false))})
 	return c, func(code int32, err error) error {
-		if err == nil && !d.desc.Has(abi.MethodConfigure) {
+		if err == nil && !l.desc.Has(abi.MethodConfigure) {
 			code = 0 // exported by its SDK, and not there
 		}
 		_, err = c.Finish(code, err)
@@ -256,7 +271,11 @@ func (d *Driver) call(ctx context.Context, p calls.Params) (*calls.Outcome, erro
 // run carries a call out and logs what it took.
 func (d *Driver) run(c *calls.Call, p calls.Params) (*calls.Outcome, error) {
 	start := time.Now()
-	out, err := c.Finish(d.module.Run(c.Context(), p.Method.Export(), c))
+	l := d.modules.take()
+	out, err := c.Finish(l.module.Run(c.Context(), p.Method.Export(), c))
+	if cerr := d.modules.release(c.Context(), l); cerr != nil {
+		d.cfg.Log.Warn("a module that was replaced", zap.String("driver", d.cfg.Name), zap.Error(cerr))
+	}
 	if log := d.cfg.Log.Check(zap.DebugLevel, "driver call"); log != nil {
 		log.Write(trace(d.cfg.Name, p, c, out, err, time.Since(start))...)
 	}
@@ -282,7 +301,11 @@ func trace(name string, p calls.Params, c *calls.Call, out *calls.Outcome, err e
 }
 
 // Description is what the module says of itself.
-func (d *Driver) Description() *Description { return d.desc }
+func (d *Driver) Description() *Description {
+	d.modules.mu.Lock()
+	defer d.modules.mu.Unlock()
+	return d.modules.current.desc
+}
 
 // Home is the driver's directory.
 func (d *Driver) Home() string { return d.cfg.Home }
@@ -291,12 +314,12 @@ func (d *Driver) Home() string { return d.cfg.Home }
 func (d *Driver) String() string { return d.cfg.Name }
 
 // Capabilities implements graphdriver.CapabilityDriver.
-func (d *Driver) Capabilities() graphdriver.Capabilities { return d.desc.Capabilities }
+func (d *Driver) Capabilities() graphdriver.Capabilities { return d.Description().Capabilities }
 
 // Close releases the module and the home. Calls in flight fail.
 func (d *Driver) Close(ctx context.Context) error {
 	d.shut(errClosed)
-	err := errors.Join(d.putAll(ctx), d.module.Close(ctx))
+	err := errors.Join(d.putAll(ctx), d.modules.close(ctx))
 	if d.home != nil {
 		err = errors.Join(err, d.home.Close())
 	}

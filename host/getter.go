@@ -30,7 +30,7 @@ func (d *Driver) DiffGetter(ctx context.Context, id string) (graphdriver.FileGet
 }
 
 func (d *Driver) getter(ctx context.Context, id string, unlock func()) (graphdriver.FileGetCloser, error) {
-	if d.desc.Has(abi.MethodReadFile) {
+	if d.Description().Has(abi.MethodReadFile) {
 		return &readFile{d: d, ctx: ctx, id: id, unlock: unlock}, nil
 	}
 	p, err := d.base(ctx, id)
@@ -51,7 +51,7 @@ func (d *Driver) getter(ctx context.Context, id string, unlock func()) (graphdri
 // answer, which must be where the host saw the entries go.
 func (d *Driver) base(ctx context.Context, id string) (string, error) {
 	method, tag := abi.MethodDiffGetter, abi.FieldBase
-	if !d.desc.Has(method) {
+	if !d.Description().Has(method) {
 		method, tag = abi.MethodGet, abi.FieldSpec
 	}
 	out, err := d.call(ctx, calls.Params{Method: method, ID: id, Args: idArgs(id)})

@@ -62,7 +62,7 @@ func (d *Driver) create(ctx context.Context, m abi.Method, id, parent string, op
 // firstBase is where a new layer lies that nothing will be extracted to, "" if
 // the driver does not tell; from now on no other may lie there.
 func (d *Driver) firstBase(ctx context.Context, id string) (string, error) {
-	if d.desc.Has(abi.MethodReadFile) {
+	if d.Description().Has(abi.MethodReadFile) {
 		return "", nil // its content lies where only the driver knows
 	}
 	base, err := d.base(ctx, id)

@@ -23,7 +23,7 @@ func (d *Driver) Seal(ctx context.Context, ids ...string) error {
 		if err != nil {
 			return err
 		}
-		if note.Base == "" && !d.desc.Has(abi.MethodReadFile) {
+		if note.Base == "" && !d.Description().Has(abi.MethodReadFile) {
 			if note.Base, err = d.base(ctx, id); err != nil {
 				return err
 			}

@@ -101,7 +101,7 @@ func (d *Driver) dirSpec(id, p string) (*live, error) {
 		return nil, err
 	}
 	parent, err := d.parent(id)
-	if err == nil && parent != "" && d.desc.Capabilities.Deltas {
+	if err == nil && parent != "" && d.Description().Capabilities.Deltas {
 		err = fmt.Errorf("driver %s: get %s: the one directory %q for a layer that lies on %s: %w", d.cfg.Name, id, p, parent, graphdriver.ErrCorrupt)
 	}
 	if err != nil {
