@@ -42,6 +42,10 @@ test: build ## run all tests that need nothing but Go
 race: drivers ## run the tests under the race detector (needs a C compiler)
 	CGO_ENABLED=1 $(GO) test -race $(GOFLAGS_TEST) $(RACE_PACKAGES)
 
+.PHONY: walk
+walk: build ## run the tests of the sandbox without openat2, as on kernels and under filters that lack it
+	BULKHEAD_RESOLVER=walk $(GO) test $(GOFLAGS_TEST) ./graphdriver/... ./host/... ./layer/...
+
 .PHONY: unprivileged
 unprivileged: build ## run the tests that concern it as nobody (needs root to become nobody)
 	sh e2e/unprivileged.sh

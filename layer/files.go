@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/bulkhead/bulkhead/graphdriver"
+	"github.com/bulkhead/bulkhead/graphdriver/beneath"
 	"github.com/bulkhead/bulkhead/graphdriver/layertar"
 )
 
@@ -100,16 +101,7 @@ func (f *openFile) Close() error {
 }
 
 func (t *treeFiles) open(clean string) (int, error) {
-	how := unix.OpenHow{
-		Flags:   unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC,
-		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
-	}
-	for {
-		fd, err := unix.Openat2(int(t.root.Fd()), clean, &how)
-		if err != unix.EAGAIN && err != unix.EINTR { // something was renamed meanwhile
-			return fd, err
-		}
-	}
+	return beneath.Open(int(t.root.Fd()), clean, unix.O_PATH|unix.O_NOFOLLOW, 0, unix.RESOLVE_IN_ROOT|unix.RESOLVE_NO_MAGICLINKS)
 }
 
 func (t *treeFiles) Close() error { return oneLine(t.root.Close(), t.put()) }

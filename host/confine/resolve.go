@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/bulkhead/bulkhead/graphdriver/beneath"
 	"github.com/bulkhead/bulkhead/graphdriver/layertar"
 )
 
@@ -85,17 +86,9 @@ func (d *Dir) open(p string, flags int, mode uint32, how How) (int, error) {
 	return fd, nil
 }
 
-// openat2 retries what the kernel asks to be retried: a rename elsewhere in
-// the tree can make it give up on a "..".
+// openat2 is openat2(2), or what stands in for it.
 func openat2(dirfd int, p string, flags int, mode uint32, how How) (int, error) {
-	h := unix.OpenHow{Flags: uint64(flags | unix.O_CLOEXEC), Mode: uint64(mode), Resolve: uint64(how)}
-	for tries := 0; ; tries++ {
-		fd, err := unix.Openat2(dirfd, p, &h)
-		if err == unix.EINTR || err == unix.EAGAIN && tries < 128 {
-			continue
-		}
-		return fd, err
-	}
+	return beneath.Open(dirfd, p, flags, mode, uint64(how))
 }
 
 // parent opens the directory that holds the last component of p.
