@@ -115,7 +115,8 @@ func parseBundle(text []byte) (sig, digest []byte, err error) {
 	case len(b.Envelope) > 0:
 		return nil, nil, fmt.Errorf("%w: the bundle holds an attestation and not a signature of the file", ErrSignature)
 	case b.Message != nil:
-		if d := b.Message.Digest; d != nil {
+		// Of an Ed25519 signature cosign 3 tells an empty one.
+		if d := b.Message.Digest; d != nil && (d.Algorithm != "" || len(d.Digest) > 0) {
 			if d.Algorithm != "SHA2_256" || len(d.Digest) != sha256.Size {
 				return nil, nil, fmt.Errorf("%w: digest algorithm %q is not known", ErrSignature, d.Algorithm)
 			}

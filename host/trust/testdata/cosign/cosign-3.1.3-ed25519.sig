@@ -1,0 +1,1 @@
+ty8pk6y1hVIth0z3pYIpl9+WmABLsFFijBHoKFrIvXR9yqWj3g+Z7d5SZB+0Fzl/h5h3bh+Ij2fJV2UAR0HRBA==
