@@ -57,7 +57,8 @@ type Driver struct {
 	Signature string   `mapstructure:"signature"`
 	// Trust is none to run a module that neither a digest nor a key proves.
 	Trust string `mapstructure:"trust"`
-	// Isolation is where it runs: thread, or "" for the default.
+	// Isolation is where it runs: process or thread, "" for thread if it ships
+	// with bulkhead and for process if not.
 	Isolation string `mapstructure:"isolation"`
 	// Options go to the driver, as key=value.
 	Options []string `mapstructure:"options"`
@@ -74,6 +75,7 @@ const TrustNone = "none"
 type DriverLimits struct {
 	Deadline     time.Duration `mapstructure:"deadline"`      // of one call's own work
 	StreamIdle   time.Duration `mapstructure:"stream-idle"`   // of one wait for a stream
+	Compile      time.Duration `mapstructure:"compile"`       // of its compilation, or of loading its code, by a process
 	Log          Size          `mapstructure:"log"`           // written to the log by one call
 	Output       Size          `mapstructure:"output"`        // of changes told by one call
 	OpenFiles    int           `mapstructure:"open-files"`    // of one call

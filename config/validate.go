@@ -75,8 +75,8 @@ func (c *Config) validate() error {
 }
 
 func (d Driver) validate(key string) error {
-	if d.Isolation != "" && d.Isolation != "thread" {
-		return bad(key+".isolation", "%q: use thread", d.Isolation)
+	if d.Isolation != "" && d.Isolation != "thread" && d.Isolation != "process" {
+		return bad(key+".isolation", "%q: use process or thread", d.Isolation)
 	}
 	if err := d.validateTrust(key); err != nil {
 		return err
@@ -116,7 +116,7 @@ func (l DriverLimits) validate(key string) error {
 	for _, d := range []struct {
 		name  string
 		value time.Duration
-	}{{"deadline", l.Deadline}, {"stream-idle", l.StreamIdle}} {
+	}{{"deadline", l.Deadline}, {"stream-idle", l.StreamIdle}, {"compile", l.Compile}} {
 		if d.value < 0 {
 			return bad(key+d.name, "%s: use 0 for the default, or more", d.value)
 		}

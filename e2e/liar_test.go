@@ -24,7 +24,7 @@ func liar(t *testing.T) *program {
 		t.Fatalf("%v: %s", err, out)
 	}
 	config := filepath.Join(dir, "config.yaml")
-	text := fmt.Sprintf("drivers:\n  liar:\n    path: %s\n    isolation: thread\n    trust: none\n    grants: [mount.overlay, mknod.whiteout, xattr.trusted, xattr.user]\n", wasm)
+	text := fmt.Sprintf("drivers:\n  liar:\n    path: %s\n    trust: none\n    grants: [mount.overlay, mknod.whiteout, xattr.trusted, xattr.user]\n", wasm)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

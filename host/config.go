@@ -19,6 +19,9 @@ type Isolation string
 const (
 	// Thread runs the module in this process.
 	Thread Isolation = "thread"
+	// Process runs it in children of this process, one for each call in
+	// flight, that have nothing but its memory and a socket.
+	Process Isolation = "process"
 )
 
 // Config is one driver: a module, the directory it works in, and what it may
@@ -35,8 +38,9 @@ type Config struct {
 	Cache string
 	// Scratch is where calls get their /tmp, by default the system's.
 	Scratch string
-	// Embedded says that the module ships with this program. Any other needs
-	// an Isolation that was asked for.
+	// Embedded says that the module ships with this program. Isolation is
+	// where it runs, "" for IsolationOf: it has to agree with the Compile that
+	// Open is given.
 	Embedded  bool
 	Isolation Isolation
 	// Options go to the driver as they are.
@@ -78,6 +82,15 @@ func ValidateName(name string) error {
 	return nil
 }
 
+// IsolationOf is where a driver runs unless something else is asked for: one
+// that ships here, any other in a process of its own.
+func IsolationOf(embedded bool) Isolation {
+	if embedded {
+		return Thread
+	}
+	return Process
+}
+
 func (c Config) fill() (Config, error) {
 	if err := ValidateName(c.Name); err != nil {
 		return c, err
@@ -85,15 +98,11 @@ func (c Config) fill() (Config, error) {
 	if !filepath.IsAbs(c.Home) || !filepath.IsAbs(c.State) {
 		return c, fmt.Errorf("driver %s: home %q and state %q must be absolute: %w", c.Name, c.Home, c.State, graphdriver.ErrInvalid)
 	}
-	switch c.Isolation {
-	case Thread:
-	case "":
-		if !c.Embedded {
-			return c, fmt.Errorf("driver %s is not one of those that ship with bulkhead, and runs in this process only: set isolation: thread for it if you accept that: %w", c.Name, graphdriver.ErrDenied)
-		}
-		c.Isolation = Thread
-	default:
-		return c, fmt.Errorf("driver %s: isolation %q is not known; use thread: %w", c.Name, c.Isolation, graphdriver.ErrInvalid)
+	if c.Isolation == "" {
+		c.Isolation = IsolationOf(c.Embedded)
+	}
+	if c.Isolation != Thread && c.Isolation != Process {
+		return c, fmt.Errorf("driver %s: isolation %q is not known; use process or thread: %w", c.Name, c.Isolation, graphdriver.ErrInvalid)
 	}
 	c.Limits = c.Limits.Fill()
 	if c.Log == nil {

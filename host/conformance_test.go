@@ -70,6 +70,11 @@ func TestConformance(t *testing.T) {
 			return host.Wasm(runtime(t), "overlay2", embedded(t, "overlay2"), limits)
 		}
 	}
+	inProcess := func(name string, limits engine.Limits) func(t *testing.T) host.Compile {
+		return func(t *testing.T) host.Compile {
+			return isolations()[1].in(t).compile(name, embedded(t, name), limits)
+		}
+	}
 	whole := func(d *host.Driver) graphdriver.Driver { return host.Complete(d) }
 	for _, test := range []struct {
 		name    string
@@ -78,6 +83,7 @@ func TestConformance(t *testing.T) {
 	}{
 		{"vfs in wasm, an idle pool of one", wasm(engine.Limits{Idle: 1}), whole},
 		{"vfs in wasm, a fresh instance before every call", wasm(engine.Limits{Idle: -1}), whole},
+		{"vfs in processes, an idle pool of one", inProcess("vfs", engine.Limits{Idle: 1}), whole},
 		{"vfs from source", source, whole},
 		{"a ProtoDriver that the host completes", proto, whole},
 		{"a ProtoDriver under naivediff", proto, func(d *host.Driver) graphdriver.Driver {
@@ -85,6 +91,7 @@ func TestConformance(t *testing.T) {
 		}},
 		{"overlay2 in wasm, an idle pool of one", overlay(engine.Limits{Idle: 1}), whole},
 		{"overlay2 in wasm, a fresh instance before every call", overlay(engine.Limits{Idle: -1}), whole},
+		{"overlay2 in processes, an idle pool of one", inProcess("overlay2", engine.Limits{Idle: 1}), whole},
 		{"overlay2 from source", func(*testing.T) host.Compile { return host.Native(&overlay2.Driver{}) }, whole},
 	} {
 		h := graphtest.Harness{}

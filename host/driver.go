@@ -19,6 +19,7 @@ import (
 	"github.com/bulkhead/bulkhead/host/confine"
 	"github.com/bulkhead/bulkhead/host/engine"
 	"github.com/bulkhead/bulkhead/host/engine/native"
+	"github.com/bulkhead/bulkhead/host/engine/process"
 )
 
 // Driver is a graph driver that is a module. It implements graphdriver.Driver,
@@ -89,7 +90,9 @@ func (d *Driver) load(ctx context.Context, compile Compile) (*loaded, error) {
 // unless it was something else that ended.
 func (d *Driver) refused(ctx context.Context, err error) error {
 	var limit *calls.LimitError
+	var failure *engine.Failure
 	switch {
+	case errors.Is(err, engine.ErrNoProcess), errors.As(err, &failure):
 	case errors.As(err, &limit):
 		err = fmt.Errorf("%w: %w", err, graphdriver.ErrLimit)
 	case ctx.Err() == nil:
@@ -106,6 +109,13 @@ type Compile func(ctx context.Context, configure Configure) (engine.Module, erro
 
 // Wasm compiles a module to run in this process.
 func Wasm(rt *engine.Runtime, name string, wasm []byte, limits engine.Limits) Compile {
+	return func(ctx context.Context, configure Configure) (engine.Module, error) {
+		return rt.Compile(ctx, name, wasm, limits, engine.Options{Configure: configure})
+	}
+}
+
+// InProcess has a child compile a module, and children run it.
+func InProcess(rt *process.Runtime, name string, wasm []byte, limits engine.Limits) Compile {
 	return func(ctx context.Context, configure Configure) (engine.Module, error) {
 		return rt.Compile(ctx, name, wasm, limits, engine.Options{Configure: configure})
 	}

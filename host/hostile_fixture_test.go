@@ -32,22 +32,11 @@ func buildHostile(t testing.TB) []byte {
 	return build(t, "hostile/guest")
 }
 
-// isolation is one place where modules run.
-type isolation struct {
-	name    string
-	where   host.Isolation
-	compile func(rt *engine.Runtime, name string, wasm []byte, limits engine.Limits) host.Compile
-}
-
-func isolations() []isolation {
-	return []isolation{{"thread", host.Thread, host.Wasm}}
-}
-
 // besieged is a siege like any other, in this process.
 func besieged(t *testing.T) *siege {
 	t.Helper()
 	iso := isolations()[0]
-	return besiege(t, iso, iso.compile(runtime(t), "hostile", buildHostile(t), hostileMemory), hostileLimits(20*time.Second))
+	return besiege(t, iso, iso.in(t).compile("hostile", buildHostile(t), hostileMemory), hostileLimits(20*time.Second))
 }
 
 // siege is a home with an honest layer that is committed (sealed), two that

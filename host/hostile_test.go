@@ -10,7 +10,6 @@ import (
 
 	"github.com/bulkhead/bulkhead/host"
 	"github.com/bulkhead/bulkhead/host/calls"
-	"github.com/bulkhead/bulkhead/host/engine"
 	"github.com/bulkhead/bulkhead/host/hostile"
 )
 
@@ -51,12 +50,12 @@ func TestAHostileDriverHarmsNothing(t *testing.T) {
 			goroutines, files := resources(t)
 			func() {
 				ctx := context.Background()
-				rt, err := engine.New(ctx, engine.Config{CacheDir: nativeDir()}) // one that ends before leaks are looked for
+				rt, err := iso.start(ctx, nativeDir()) // one that ends before leaks are looked for
 				if err != nil {
 					t.Fatal(err)
 				}
 				defer rt.Close(ctx)
-				s := besiege(t, iso, iso.compile(rt, "hostile", wasm, hostileMemory), hostileLimits(20*time.Second))
+				s := besiege(t, iso, rt.compile("hostile", wasm, hostileMemory), hostileLimits(20*time.Second))
 				defer s.d.Close(ctx)
 				honest := beside(t, s.root)
 				defer honest.d.Close(ctx)
@@ -80,9 +79,9 @@ func TestAHostileDriverHarmsNothing(t *testing.T) {
 }
 
 func TestALoopEndsAtTheDeadlineInEveryMethod(t *testing.T) {
-	rt, wasm := runtime(t), buildHostile(t)
+	wasm := buildHostile(t)
 	for _, iso := range isolations() {
-		t.Run(iso.name, func(t *testing.T) { loopsEnd(t, iso, iso.compile(rt, "hostile", wasm, hostileMemory)) })
+		t.Run(iso.name, func(t *testing.T) { loopsEnd(t, iso, iso.in(t).compile("hostile", wasm, hostileMemory)) })
 	}
 }
 

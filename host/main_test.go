@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/bulkhead/bulkhead/host/engine"
+	"github.com/bulkhead/bulkhead/host/engine/child"
 )
 
 const (
@@ -30,6 +31,7 @@ func nativeDir() string {
 
 // TestMain keeps what is compiled, to wasm and to native code, for all tests.
 func TestMain(m *testing.M) {
+	child.Main()                        // if this process is one that a driver runs in
 	if os.Getenv(builtVariable) != "" { // a process that a test starts
 		os.Exit(m.Run())
 	}

@@ -6,21 +6,17 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/bulkhead/bulkhead/graphdriver"
 	"github.com/bulkhead/bulkhead/host"
 )
 
-// describe asks a driver's module what it is. One that did not ship is asked
-// only if it may run in this process at all.
+// describe asks a driver's module what it is, in an instance of its own, where
+// the driver would run.
 func (d *drivers) describe(ctx context.Context, name string) (_ *driverView, err error) {
 	v, err := d.view(name)
 	if err != nil {
 		return nil, err
 	}
 	settings, given := d.cfg.Drivers[name], d.grants(name)
-	if !d.embedded(name) && settings.Isolation != string(host.Thread) {
-		return nil, fmt.Errorf("driver %s does not ship with bulkhead, and asking it what it is runs it in this process: set isolation: thread for it if you accept that: %w", name, graphdriver.ErrDenied)
-	}
 	compile, err := d.module(ctx, name)
 	if err != nil {
 		return nil, err

@@ -12,6 +12,7 @@ import (
 	"github.com/bulkhead/bulkhead/cmd/host/render"
 	"github.com/bulkhead/bulkhead/graphdriver"
 	"github.com/bulkhead/bulkhead/host"
+	"github.com/bulkhead/bulkhead/host/engine/process"
 )
 
 func (a *app) driverCommand() *cobra.Command {
@@ -24,8 +25,10 @@ type driverView struct {
 	Name      string
 	Source    string // "embedded", or the module's file
 	Isolation string
-	Size      int
-	SHA256    string
+	// LocksMissing are those of the driver's process that this machine lacks.
+	LocksMissing []string
+	Size         int
+	SHA256       string
 	// Trust says what proves the module, or why it is not run.
 	Trust string
 	// Limits are those that hold, by their keys.
@@ -51,7 +54,7 @@ func (d *drivers) view(name string) (*driverView, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &driverView{Name: name, Source: "embedded", Isolation: d.cfg.Drivers[name].Isolation, Size: len(wasm), SHA256: fmt.Sprintf("%x", sha256.Sum256(wasm))}
+	v := &driverView{Name: name, Source: "embedded", Isolation: string(d.isolation(name)), LocksMissing: []string{}, Size: len(wasm), SHA256: fmt.Sprintf("%x", sha256.Sum256(wasm))}
 	if !d.embedded(name) {
 		v.Source = d.cfg.Drivers[name].Path
 	}
@@ -60,8 +63,8 @@ func (d *drivers) view(name string) (*driverView, error) {
 	for _, l := range d.limits(name) {
 		v.Limits[l.key] = l.value
 	}
-	if v.Isolation == "" && d.embedded(name) {
-		v.Isolation = string(host.Thread)
+	if d.isolation(name) == host.Process {
+		v.LocksMissing = append(v.LocksMissing, process.Missing()...)
 	}
 	return v, nil
 }

@@ -24,9 +24,6 @@ import (
 	"github.com/bulkhead/bulkhead/host/mount"
 )
 
-// maxModule bounds what is read of a module's file, in bytes.
-const maxModule = 256 << 20
-
 // drivers are those that this run can use: what ships, and what the
 // configuration names.
 type drivers struct {
@@ -35,6 +32,7 @@ type drivers struct {
 	// opened is what choose opened to see whether it works here, if it did.
 	opened  graphdriver.Driver
 	closers []func(context.Context) error
+	warned  bool // of locks that this machine lacks
 }
 
 func (a *app) drivers(readOnly bool) *drivers { return &drivers{app: a, readOnly: readOnly} }
@@ -206,7 +204,7 @@ func (d *drivers) openAt(ctx context.Context, name, home string) (graphdriver.Dr
 	settings := d.cfg.Drivers[name]
 	driver, err := host.Open(ctx, host.Config{
 		Name: name, Home: home, State: filepath.Join(d.cfg.Root, "bulkhead", name), Scratch: d.cfg.TempDir,
-		Embedded: d.embedded(name), Isolation: host.Isolation(settings.Isolation),
+		Embedded: d.embedded(name), Isolation: d.isolation(name),
 		Options: options(settings), Grants: d.grants(name), Mounts: d.mounts(),
 		Limits: callLimits(settings.Limits), Engine: moduleLimits(settings.Limits),
 		ReadOnly: d.readOnly, Unprivileged: !graphdriver.Privileged(), Log: d.log,
@@ -238,58 +236,6 @@ func (d *drivers) mounts() *mount.Records {
 	return mount.NewRecords(filepath.Join(dir, "mounts"), filepath.Join(dir, "trees"))
 }
 
-// module prepares the compilation of a driver's module.
-func (d *drivers) module(ctx context.Context, name string) (host.Compile, error) {
-	wasm, err := d.wasm(name)
-	if err != nil {
-		return nil, err
-	}
-	// What was checked is what runs: the file is not read again.
-	if _, err := d.prove(name, wasm); err != nil {
-		return nil, err
-	}
-	rt, err := d.runtime(ctx)
-	if err != nil {
-		return nil, err
-	}
-	d.closers = append(d.closers, rt.Close)
-	return host.Wasm(rt, name, wasm, moduleLimits(d.cfg.Drivers[name].Limits)), nil
-}
-
-// wasm reads a driver's module.
-func (d *drivers) wasm(name string) ([]byte, error) {
-	path := d.cfg.Drivers[name].Path
-	if path == "" {
-		return driverswasm.Load(name)
-	}
-	fi, err := os.Stat(path)
-	if err != nil {
-		return nil, fmt.Errorf("driver %s: %w", name, err)
-	}
-	if !fi.Mode().IsRegular() || fi.Size() > maxModule {
-		return nil, fmt.Errorf("driver %s: %s is not a file of at most %d bytes", name, path, maxModule)
-	}
-	return os.ReadFile(path)
-}
-
-// runtime compiles with a cache if there can be one, since a cache only saves
-// time.
-func (d *drivers) runtime(ctx context.Context) (*engine.Runtime, error) {
-	dir := d.cfg.CacheDir
-	if dir == "" {
-		return engine.New(ctx, engine.Config{})
-	}
-	err := os.MkdirAll(filepath.Dir(dir), 0o755)
-	if err == nil {
-		var rt *engine.Runtime
-		if rt, err = engine.New(ctx, engine.Config{CacheDir: dir}); err == nil {
-			return rt, nil
-		}
-	}
-	d.log.Warn("compiled drivers are not kept", zap.String("cache-dir", dir), zap.Error(err))
-	return engine.New(ctx, engine.Config{})
-}
-
 func options(d config.Driver) []graphdriver.Pair {
 	var pairs []graphdriver.Pair
 	for _, o := range d.Options {
@@ -306,6 +252,6 @@ func callLimits(l config.DriverLimits) calls.Limits {
 func moduleLimits(l config.DriverLimits) engine.Limits {
 	return engine.Limits{
 		MemoryPages: uint32(min(l.Memory/(64<<10), 1<<16)), MemoryBudget: uint64(l.MemoryBudget), HighWater: uint64(l.HighWater),
-		Idle: l.Instances,
+		Idle: l.Instances, Compile: l.Compile,
 	}
 }

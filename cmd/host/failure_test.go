@@ -64,7 +64,7 @@ func TestDriverThatIsNoneIsRefused(t *testing.T) {
 		"drivers: {mine: }":                         "drivers.mine has no path",
 		"drivers: {mine: {isolation: thread}}":      "drivers.mine has no path",
 		"drivers: {volumes: {path: /x}}":            "reserved",
-		"drivers: {vfs: {isolation: process}}":      `drivers.vfs.isolation "process": use thread`,
+		"drivers: {vfs: {isolation: none}}":         `drivers.vfs.isolation "none": use process or thread`,
 		"drivers: {vfs: {grants: [root]}}":          `drivers.vfs.grants "root": use chown`,
 		"drivers: {vfs: {trust: all}}":              `drivers.vfs.trust "all": use none, or sha256 or keys`,
 		"drivers: {vfs: {sha256: abc}}":             `drivers.vfs.sha256 "abc" is not a SHA-256 digest`,

@@ -7,6 +7,8 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+
+	"github.com/bulkhead/bulkhead/host/engine/child"
 )
 
 // version is set by the linker.
@@ -18,6 +20,7 @@ var version = "unknown"
 const gcPercent = 400
 
 func main() {
+	child.Main() // if this process is one that a driver runs in
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}

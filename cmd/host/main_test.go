@@ -16,7 +16,13 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	driverswasm "github.com/bulkhead/bulkhead/drivers-wasm"
+	"github.com/bulkhead/bulkhead/host/engine/child"
 )
+
+func TestMain(m *testing.M) {
+	child.Main() // if this process is one that a driver runs in
+	os.Exit(m.Run())
+}
 
 // cli is the program on a root of its own.
 type cli struct {

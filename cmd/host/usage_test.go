@@ -67,7 +67,7 @@ func TestDriversAreListedAndInspected(t *testing.T) {
 	c.bad(exitFailed, `driver "nothing" is not known (known: overlay2, vfs`, "--driver", "nothing", "image", "load", "-i", "/dev/null")
 }
 
-func TestDriverThatDoesNotShipRunsOnlyWhereThatIsAccepted(t *testing.T) {
+func TestDriverThatDoesNotShipRunsInProcessesUnlessAskedFor(t *testing.T) {
 	c := newCLI(t)
 	path, _ := c.archive("app:1", "hello")
 	wasm := filepath.Join(t.TempDir(), "mine.wasm")
@@ -89,11 +89,16 @@ func TestDriverThatDoesNotShipRunsOnlyWhereThatIsAccepted(t *testing.T) {
 	write("")
 	c.bad(exitFailed, "trust: none", "--driver", "mine", "image", "load", "-i", path)
 	write(", trust: none")
-	c.bad(exitFailed, "isolation: thread", "--driver", "mine", "image", "load", "-i", path)
-	c.bad(exitFailed, "isolation: thread", "driver", "inspect", "mine")
-	write(", isolation: thread, trust: none")
+	if out := c.good("driver", "inspect", "-f", "{{.Isolation}} {{.Module.DiskFormat}} {{.LocksMissing}}", "mine"); out != "process 1 []\n" {
+		t.Errorf("inspect: %q", out)
+	}
 	if out := c.good("--driver", "mine", "image", "load", "-i", path); out != "Loaded image: app:1\n" {
 		t.Errorf("load: %q", out)
+	}
+	c.good("--driver", "mine", "image", "verify")
+	write(", isolation: thread, trust: none")
+	if out := c.good("driver", "inspect", "-f", "{{.Isolation}}", "mine"); out != "thread\n" {
+		t.Errorf("inspect: %q", out)
 	}
 	c.bad(exitFailed, "--driver mine", "image", "verify")
 	c.good("--driver", "mine", "image", "verify")

@@ -22,7 +22,7 @@ func (t *tour) sandbox() error {
 		return fmt.Errorf("build the hostile driver: %w: %s", err, out)
 	}
 	config := filepath.Join(t.work, "escape.yaml")
-	if err := os.WriteFile(config, fmt.Appendf(nil, "drivers:\n  escape:\n    path: %s\n    isolation: thread\n    trust: none\n", wasm), 0o600); err != nil {
+	if err := os.WriteFile(config, fmt.Appendf(nil, "drivers:\n  escape:\n    path: %s\n    trust: none\n", wasm), 0o600); err != nil {
 		return err
 	}
 	small := filepath.Join(t.work, "small")

@@ -196,7 +196,7 @@ func (c *Call) Result(rec []byte) int32 {
 // Fail implements Imports.
 func (c *Call) Fail(code int32, subject, text []byte) int32 {
 	c.crossings++
-	c.failure = &Said{Code: abi.Code(code), Subject: printable(subject, 512), Text: printable(text, 4096)}
+	c.failure = &Said{Code: abi.Code(code), Subject: Printable(subject, 512), Text: Printable(text, 4096)}
 	return 0
 }
 
@@ -206,7 +206,7 @@ func (c *Call) Log(level uint32, text []byte) int32 {
 	if level > abi.LogError {
 		return int32(abi.Invalid)
 	}
-	line := printable(text, 4096)
+	line := Printable(text, 4096)
 	if c.logged += len(line) + 1; c.logged > c.env.Limits.Log {
 		return int32(abi.Limit)
 	}
@@ -250,8 +250,8 @@ func (c *Call) Lock(name []byte, mode uint32) int32 {
 	return 0
 }
 
-// printable makes a guest's bytes fit for a log or an error.
-func printable(b []byte, limit int) string {
+// Printable makes a guest's bytes fit for a log or an error.
+func Printable(b []byte, limit int) string {
 	if len(b) > limit {
 		b = b[:limit]
 	}

@@ -72,8 +72,8 @@ func (a *asm) use(module, name string, in, out []byte) int {
 
 // host imports one of abi.Module's functions with its right signature.
 func (a *asm) host(name string) int {
-	for _, f := range functions() {
-		if f.name != name {
+	for _, f := range Imports() {
+		if f.Name != name {
 			continue
 		}
 		in, out := f.signature()

@@ -35,7 +35,7 @@ func (r *Runtime) compile(ctx context.Context, name string, wasm []byte, limits 
 	}
 	rt := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().
 		WithCompilationCache(r.cache).
-		WithCloseOnContextDone(true).
+		WithCloseOnContextDone(opts.solo == nil).
 		WithDebugInfoEnabled(false))
 	defer func() {
 		if p := recover(); p != nil {
@@ -65,12 +65,12 @@ func (r *Runtime) compile(ctx context.Context, name string, wasm []byte, limits 
 	if err := errors.Join(checkSignatures(code, hosts), checkExports(code)); err != nil {
 		return nil, err
 	}
-	m := &module{name: name, limits: limits, opts: opts, rt: rt, code: code, budget: &budget{max: limits.MemoryBudget}}
+	m := &module{name: name, limits: limits, opts: opts, rt: rt, code: code, budget: NewBudget(limits.MemoryBudget, opts.grow())}
 	for _, mem := range code.ExportedMemories() {
 		m.minMemory = uint64(mem.Min()) * pageSize
 	}
 	if m.minMemory > m.maxMemory() {
-		return nil, fmt.Errorf("needs %d pages of memory to begin with, more than the limit of %d: %w", m.minMemory/pageSize, limits.MemoryPages, m.overMemory())
+		return nil, fmt.Errorf("needs %d pages of memory to begin with, more than the limit of %d: %w", m.minMemory/pageSize, limits.MemoryPages, limits.MemoryExceeded())
 	}
 	m.ctx, m.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	return m, nil

@@ -17,6 +17,9 @@ type Config struct {
 	// 0700 if missing; "" compiles anew in each process. Whoever can write it
 	// runs code as us, so New refuses a directory that others could.
 	CacheDir string
+	// Given says that whoever gave CacheDir looked at it: this process may
+	// only read it.
+	Given bool
 }
 
 // Runtime compiles modules. Each module has a wazero runtime of its own, so
@@ -30,8 +33,10 @@ func New(_ context.Context, cfg Config) (*Runtime, error) {
 	if cfg.CacheDir == "" {
 		return &Runtime{cache: wazero.NewCompilationCache()}, nil
 	}
-	if err := prepareCacheDir(cfg.CacheDir); err != nil {
-		return nil, fmt.Errorf("compilation cache %q: %w", cfg.CacheDir, err)
+	if !cfg.Given {
+		if err := prepareCacheDir(cfg.CacheDir); err != nil {
+			return nil, fmt.Errorf("compilation cache %q: %w", cfg.CacheDir, err)
+		}
 	}
 	cache, err := wazero.NewCompilationCacheWithDir(cfg.CacheDir)
 	if err != nil {

@@ -2,7 +2,9 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/bulkhead/bulkhead/host/calls"
 )
@@ -40,6 +42,9 @@ type Limits struct {
 	// OpenFiles is the most files one call holds open through WASI, whatever
 	// its session allows: the session's own limit is the one to set.
 	OpenFiles int
+	// Compile is how long a child process may take to compile the module, or
+	// to load what was compiled.
+	Compile time.Duration
 }
 
 // DefaultLimits suit the drivers that ship.
@@ -50,8 +55,13 @@ func DefaultLimits() Limits {
 		HighWater:    64 << 20,
 		Idle:         4,
 		OpenFiles:    4096,
+		Compile:      20 * time.Second,
 	}
 }
+
+// ErrNoProcess is a machine on which a process that a driver needs cannot be
+// run as it must; the driver is not to blame.
+var ErrNoProcess = errors.New("no process for the driver")
 
 // Cause is why a call did not return.
 type Cause string
@@ -62,6 +72,11 @@ const (
 	CauseMemory Cause = "memory"
 	CauseBudget Cause = "memory budget"
 	CausePanic  Cause = "panic"
+	// Of a child process only: it ended by itself or was ended, it made a
+	// system call that it may not, it said what no child says.
+	CauseEnded     Cause = "child process ended"
+	CauseForbidden Cause = "forbidden system call"
+	CauseProtocol  Cause = "child process broke the protocol"
 )
 
 // Failure is a call that did not return. The instance is gone; the module

@@ -114,8 +114,8 @@ func (r *section) u32() uint32 {
 func checkImports(list []imported) error {
 	var foreign, unknown []string
 	ours := make(map[string]bool)
-	for _, f := range functions() {
-		ours[f.name] = true
+	for _, f := range Imports() {
+		ours[f.Name] = true
 	}
 	for _, im := range list {
 		switch {

@@ -29,8 +29,10 @@ type instance struct {
 
 	// session answers while a call runs; nil outside.
 	session calls.Session
+	// forward is the session too, if it takes imports as they come.
+	forward Forwarder
 	ctx     context.Context
-	params  params
+	params  Params
 
 	// files are those that the call in progress has open; left counts those
 	// that earlier calls did not close, whose numbers the guest still holds.
@@ -48,8 +50,8 @@ func instanceOf(ctx context.Context) *instance {
 
 // instantiate makes an instance and runs its _initialize.
 func (m *module) instantiate(c *flight) (*instance, error) {
-	if !m.budget.take(m.minMemory) {
-		return nil, &Failure{Cause: CauseBudget, Export: c.export, Limit: m.overBudget(),
+	if !m.budget.Take(m.minMemory) {
+		return nil, &Failure{Cause: CauseBudget, Export: c.export, Limit: m.budget.Exceeded(),
 			Detail: fmt.Sprintf("an instance needs %d bytes to begin with", m.minMemory)}
 	}
 	in := &instance{module: m, exports: make(map[string]api.Function), files: make(map[*guestFile]struct{})}
@@ -119,6 +121,7 @@ func (in *instance) call(c *flight, s calls.Session) (int32, error) {
 	in.stdout.reset()
 	in.stderr.reset()
 	in.session = s
+	in.forward, _ = s.(Forwarder)
 	fn := in.exports[c.export]
 	if fn == nil {
 		fn = in.mod.ExportedFunction(c.export)
@@ -127,7 +130,7 @@ func (in *instance) call(c *flight, s calls.Session) (int32, error) {
 	ret, err := fn.Call(in.ctx)
 	in.stdout.flush()
 	in.stderr.flush()
-	in.session = nil
+	in.session, in.forward = nil, nil
 	in.closeFiles()
 	if err == nil {
 		return api.DecodeI32(ret[0]), nil
@@ -170,9 +173,9 @@ func (in *instance) failure(export string, err error) error {
 	}
 	if in.mem.refused != "" && f.Cause != CausePanic {
 		f.Cause = in.mem.refused
-		f.Limit = in.module.overMemory()
+		f.Limit = in.module.limits.MemoryExceeded()
 		if f.Cause == CauseBudget {
-			f.Limit = in.module.overBudget()
+			f.Limit = in.module.budget.Exceeded()
 		}
 	}
 	return f

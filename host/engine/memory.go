@@ -12,13 +12,22 @@ import (
 
 const pageSize = 64 << 10
 
-// budget counts the memory of all instances of one module.
-type budget struct {
+// Budget counts the memory of all instances of one module.
+type Budget struct {
 	max  uint64
 	used atomic.Uint64
+	// ask, if set, decides instead: the budget is another process's.
+	ask func(n uint64) bool
 }
 
-func (b *budget) take(n uint64) bool {
+// NewBudget has max bytes to give. ask, if not nil, decides instead.
+func NewBudget(max uint64, ask func(n uint64) bool) *Budget { return &Budget{max: max, ask: ask} }
+
+// Take reports whether there are n bytes left, and counts them as used.
+func (b *Budget) Take(n uint64) bool {
+	if b.ask != nil {
+		return b.ask(n)
+	}
 	for {
 		used := b.used.Load()
 		if n > b.max || used > b.max-n {
@@ -30,23 +39,30 @@ func (b *budget) take(n uint64) bool {
 	}
 }
 
-// overBudget says that the budget of all instances is used up.
-func (m *module) overBudget() *calls.LimitError {
-	return &calls.LimitError{Limit: "memory-budget", Value: fmt.Sprintf("%d bytes", m.budget.max)}
+// Exceeded says that the budget is used up.
+func (b *Budget) Exceeded() *calls.LimitError {
+	return &calls.LimitError{Limit: "memory-budget", Value: fmt.Sprintf("%d bytes", b.max)}
 }
 
-// overMemory says that an instance has all that it may have.
-func (m *module) overMemory() *calls.LimitError {
-	return &calls.LimitError{Limit: "memory", Value: fmt.Sprintf("%d bytes", m.maxMemory())}
+// MemoryExceeded says that one instance has all that one may have.
+func (l Limits) MemoryExceeded() *calls.LimitError {
+	return &calls.LimitError{Limit: "memory", Value: fmt.Sprintf("%d bytes", l.memory())}
 }
 
-func (b *budget) give(n uint64) { b.used.Add(-n) }
+func (l Limits) memory() uint64 { return uint64(l.MemoryPages) * pageSize }
+
+// Give takes n bytes back.
+func (b *Budget) Give(n uint64) {
+	if b.ask == nil {
+		b.used.Add(-n)
+	}
+}
 
 // allocator makes the memory of one instance. It reserves address space once
 // and lets pages in as the guest grows: growing never copies, fresh pages are
 // the kernel's zeros, and closing gives them back at once.
 type allocator struct {
-	budget *budget
+	budget *Budget
 	limit  uint64
 	// reserved was taken from the budget before instantiation, because
 	// wazero panics if the first allocation fails.
@@ -84,7 +100,7 @@ func (a *allocator) Reallocate(size uint64) []byte {
 	}
 	if size > a.size {
 		if size > a.reserved {
-			if !a.budget.take(size - a.reserved) {
+			if !a.budget.Take(size - a.reserved) {
 				a.refused = CauseBudget
 				return nil
 			}
@@ -105,6 +121,6 @@ func (a *allocator) Free() {
 		_ = syscall.Munmap(a.mem)
 		a.mem = nil
 	}
-	a.budget.give(a.reserved)
+	a.budget.Give(a.reserved)
 	a.reserved, a.size = 0, 0
 }

@@ -22,7 +22,7 @@ type module struct {
 	opts      Options
 	rt        wazero.Runtime
 	code      wazero.CompiledModule
-	budget    *budget
+	budget    *Budget
 	minMemory uint64
 
 	// ctx ends with Close and takes the calls in flight with it.
@@ -37,7 +37,7 @@ type module struct {
 	flying sync.WaitGroup
 }
 
-func (m *module) maxMemory() uint64 { return uint64(m.limits.MemoryPages) * pageSize }
+func (m *module) maxMemory() uint64 { return m.limits.memory() }
 
 // Has implements Module.
 func (m *module) Has(export string) bool { return m.code.ExportedFunctions()[export] != nil }

@@ -13,6 +13,8 @@ type Options struct {
 	// with the session returned. done, if not nil, is told how it ended and
 	// has the last word; without it a code other than 0 is an error.
 	Configure func(ctx context.Context) (s calls.Session, done func(code int32, err error) error, err error)
+	// solo is set where the module is the only one of its process.
+	solo *Solo
 }
 
 // Fill replaces zero fields by the defaults.
@@ -32,6 +34,9 @@ func (l Limits) Fill() Limits {
 	}
 	if l.OpenFiles == 0 {
 		l.OpenFiles = d.OpenFiles
+	}
+	if l.Compile == 0 {
+		l.Compile = d.Compile
 	}
 	return l
 }
