@@ -61,7 +61,7 @@ func tryModule(t *testing.T, iso isolation, m hostile.Module, root string, compi
 	t.Helper()
 	ctx := context.Background()
 	deadline := 20 * time.Second // of which a busy machine may need a part
-	if m.Says == "deadline" {
+	if strings.HasSuffix(m.Name, "loop") {
 		deadline = time.Second / 2
 	}
 	d, err := host.Open(ctx, host.Config{

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strconv"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -55,7 +56,7 @@ func unmount(ctx context.Context, path string, want ID, lazy bool) error {
 	if lazy {
 		flags |= unix.MNT_DETACH
 	}
-	switch err := unix.Unmount(name, flags); {
+	switch err := whileNobodyForks(func() error { return unix.Unmount(name, flags) }); {
 	case err == nil:
 		return nil
 	case errors.Is(err, unix.EBUSY):
@@ -65,6 +66,15 @@ func unmount(ctx context.Context, path string, want ID, lazy bool) error {
 	default:
 		return failed("unmount "+strconv.Quote(path), err)
 	}
+}
+
+// whileNobodyForks keeps processes from being started meanwhile: until they
+// execute their program they have all files that we have, or had just now, and
+// each is a reason for the kernel to say that a file system is in use.
+func whileNobodyForks(op func() error) error {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	return op()
 }
 
 func unwrapErrno(err error) error {

@@ -57,7 +57,7 @@ type shape struct {
 }
 
 var fileShapes = [endOfFiles - OpOpenFile]shape{
-	OpOpenFile - OpOpenFile: {in: 1}, OpStat - OpOpenFile: {in: 1, out: true}, OpMkdir - OpOpenFile: {in: 1},
+	0: {in: 1}, OpStat - OpOpenFile: {in: 1, out: true}, OpMkdir - OpOpenFile: {in: 1},
 	OpRenameFile - OpOpenFile: {in: 2}, OpLinkFile - OpOpenFile: {in: 2}, OpSymlink - OpOpenFile: {in: 2},
 	OpReadlink - OpOpenFile: {in: 1, out: true}, OpUnlink - OpOpenFile: {in: 1}, OpRmdir - OpOpenFile: {in: 1}, OpUtimens - OpOpenFile: {in: 1},
 	OpFileStat - OpOpenFile: {out: true}, OpFileReaddir - OpOpenFile: {out: true},
