@@ -46,6 +46,11 @@ race: drivers ## run the tests under the race detector (needs a C compiler)
 walk: build ## run the tests of the sandbox without openat2, as on kernels and under filters that lack it
 	BULKHEAD_RESOLVER=walk $(GO) test $(GOFLAGS_TEST) ./graphdriver/... ./host/... ./layer/...
 
+.PHONY: soak
+SOAK ?= 2m
+soak: build ## have hostile and honest drivers work side by side for SOAK, and look for what grows
+	$(GO) test -tags soak -run '^TestSoak$$' -count=1 -v -timeout 0 ./host -soak $(SOAK)
+
 .PHONY: unprivileged
 unprivileged: build ## run the tests that concern it as nobody (needs root to become nobody)
 	sh e2e/unprivileged.sh
@@ -63,6 +68,7 @@ check: build ## formatting, vet, linter, module files, generated files
 	@bad=$$(gofmt -l .); test -z "$$bad" || { echo "$$bad"; echo 'gofmt: run gofmt -w on the files above'; exit 1; }
 	$(GO) vet ./...
 	$(GO) vet -tags e2e ./e2e
+	$(GO) vet -tags soak ./host
 	cd bench && $(GO) vet ./...
 	cd bench/goarchive && $(GO) vet ./...
 	$(WASMENV) $(GO) build ./abi ./abi/guest ./graphdriver/treediff ./drivers-wasm/... ./examples/minimal-driver ./examples/escape-driver
