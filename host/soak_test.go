@@ -159,14 +159,13 @@ func hostileTurn(t *testing.T, s *siege) func() (int, error) {
 // is told, in each isolation.
 func TestSoak(t *testing.T) {
 	ctx := context.Background()
-	rt := runtime(t)
 	wasm := buildHostile(t)
 	archive := graphtest.Archive(t, graphtest.Dir("d"), graphtest.File("d/f", strings.Repeat("content", 3000)), graphtest.Symlink("d/l", "f"), graphtest.File("g", "g"))
 	var all []*soaking
 	var scratch []string
 	for _, iso := range isolations() {
 		limits := hostileLimits(2 * time.Second)
-		s := besiege(t, iso, iso.compile(rt, "hostile", wasm, hostileMemory), limits)
+		s := besiege(t, iso, iso.in(t).compile("hostile", wasm, hostileMemory), limits)
 		defer s.d.Close(ctx)
 		scratch = append(scratch, s.root)
 		all = append(all, &soaking{name: "hostile, " + iso.name, turn: hostileTurn(t, s)})
@@ -176,7 +175,7 @@ func TestSoak(t *testing.T) {
 				Name: name, Home: filepath.Join(root, "home"), State: filepath.Join(root, "state"), Scratch: root,
 				Embedded: true, Isolation: iso.where, Unprivileged: unprivileged(), Grants: driverswasm.Grants(name),
 				Mounts: mount.NewRecords(filepath.Join(root, "mounts"), filepath.Join(root, "trees")),
-			}, iso.compile(rt, name, embedded(t, name), engine.Limits{}))
+			}, iso.in(t).compile(name, embedded(t, name), engine.Limits{}))
 			if errors.Is(err, graphdriver.ErrNotSupported) {
 				t.Logf("%s is not used: %v", name, err)
 				continue
