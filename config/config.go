@@ -79,6 +79,8 @@ type DriverLimits struct {
 	Log          Size          `mapstructure:"log"`           // written to the log by one call
 	Output       Size          `mapstructure:"output"`        // of changes told by one call
 	OpenFiles    int           `mapstructure:"open-files"`    // of one call
+	Blocks       Size          `mapstructure:"blocks"`        // of all that is stored; 0 is no bound
+	Inodes       int64         `mapstructure:"inodes"`        // names of all that is stored; 0 is no bound
 	Memory       Size          `mapstructure:"memory"`        // of one instance
 	MemoryBudget Size          `mapstructure:"memory-budget"` // of all instances
 	HighWater    Size          `mapstructure:"high-water"`    // above which an instance is not kept

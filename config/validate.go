@@ -124,6 +124,9 @@ func (l DriverLimits) validate(key string) error {
 	if l.OpenFiles < 0 {
 		return bad(key+"open-files", "%d: use 0 for the default, or more", l.OpenFiles)
 	}
+	if l.Inodes < 0 {
+		return bad(key+"inodes", "%d: use 0 for no bound, or more", l.Inodes)
+	}
 	if l.Instances < -1 {
 		return bad(key+"instances", "%d: use -1 to keep none, 0 for the default, or more", l.Instances)
 	}

@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 
 	"github.com/bulkhead/bulkhead/abi"
@@ -143,9 +144,14 @@ func (c *Completed) ApplyEntries(ctx context.Context, id, parent string, src lay
 		return 0, err
 	}
 	defer dir.Close()
+	end, err := c.spend(ctx, abi.MethodApplyDiff)
+	if err != nil {
+		return 0, err
+	}
+	defer end()
 	done, err := naivediff.Apply(ctx, dir, src, confine.ApplyOptions{Unprivileged: c.cfg.Unprivileged})
 	if err != nil {
-		return 0, errors.Join(err, drain(ctx, src))
+		return 0, errors.Join(c.named(fmt.Errorf("%s %s: %w", abi.MethodApplyDiff, id, err)), drain(ctx, src))
 	}
 	return done.Size, c.notes.setBase(id, base)
 }

@@ -34,6 +34,7 @@ type Driver struct {
 	locks   *layerlock.Table // of layer ids
 	notes   *notes
 	held    held
+	budget  budget
 	// lineage is what others know of layers that there are no notes of.
 	lineage lineage
 	open    context.Context // until Close
@@ -147,6 +148,9 @@ func (d *Driver) openHome(ctx context.Context) error {
 	}
 	d.notes = &notes{dir: d.cfg.State, readOnly: d.cfg.ReadOnly}
 	if err := d.believe(made); err != nil {
+		return err
+	}
+	if err := d.openBudget(ctx); err != nil {
 		return err
 	}
 	d.env = &calls.Env{
@@ -275,6 +279,11 @@ func (d *Driver) call(ctx context.Context, p calls.Params) (*calls.Outcome, erro
 	if d.cfg.ReadOnly && p.Method.Mutates() && p.Method != abi.MethodGet && p.Method != abi.MethodPut {
 		return nil, fmt.Errorf("driver %s is open for reading only, %s writes: %w", d.cfg.Name, p.Method, graphdriver.ErrDenied)
 	}
+	end, err := d.spend(ctx, p.Method)
+	if err != nil {
+		return nil, d.named(err)
+	}
+	defer end()
 	return d.run(calls.New(ctx, d.env, p), p)
 }
 
@@ -331,7 +340,7 @@ func (d *Driver) Close(ctx context.Context) error {
 	d.shut(errClosed)
 	err := errors.Join(d.putAll(ctx), d.modules.close(ctx))
 	if d.home != nil {
-		err = errors.Join(err, d.home.Close())
+		err = errors.Join(err, d.closeBudget(), d.home.Close())
 	}
 	return err
 }

@@ -48,13 +48,14 @@ type siege struct {
 	canary string
 	before string
 	logs   *observer.ObservedLogs
+	log    *zap.Logger
 }
 
 func besiege(t *testing.T, iso isolation, compile host.Compile, limits calls.Limits) *siege {
 	t.Helper()
 	ctx := context.Background()
 	core, logs := observer.New(zap.InfoLevel)
-	s := &siege{root: t.TempDir(), logs: logs}
+	s := &siege{root: t.TempDir(), logs: logs, log: zap.New(core)}
 	s.canary = filepath.Join(s.root, "canary")
 	if err := os.MkdirAll(filepath.Join(s.canary, "sub"), 0o755); err != nil {
 		t.Fatal(err)
@@ -63,11 +64,7 @@ func besiege(t *testing.T, iso isolation, compile host.Compile, limits calls.Lim
 		t.Fatal(err)
 	}
 	var err error
-	s.d, err = host.Open(ctx, host.Config{
-		Name: "hostile", Home: filepath.Join(s.root, "home"), State: filepath.Join(s.root, "state"), Scratch: s.root,
-		Isolation: iso.where, Unprivileged: unprivileged(), Limits: limits, Log: zap.New(core),
-		Grants: []string{"chown", "xattr.user", "mknod.whiteout"},
-	}, compile)
+	s.d, err = host.Open(ctx, s.config(iso, limits), compile)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,6 +86,15 @@ func besiege(t *testing.T, iso isolation, compile host.Compile, limits calls.Lim
 	}
 	s.before = s.guarded(t)
 	return s
+}
+
+// config is that of the driver.
+func (s *siege) config(iso isolation, limits calls.Limits) host.Config {
+	return host.Config{
+		Name: "hostile", Home: filepath.Join(s.root, "home"), State: filepath.Join(s.root, "state"), Scratch: s.root,
+		Isolation: iso.where, Unprivileged: unprivileged(), Limits: limits, Log: s.log,
+		Grants: []string{"chown", "xattr.user", "mknod.whiteout"},
+	}
 }
 
 // attack has the driver do one thing in one of its methods.

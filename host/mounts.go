@@ -63,6 +63,9 @@ func (d *Driver) Get(ctx context.Context, id, mountLabel string) (string, error)
 		return "", err
 	}
 	defer l.close()
+	if err := d.givesAway(id); err != nil {
+		return "", err
+	}
 	if l.kind == abi.SpecDir {
 		return d.abs(l.dir), nil
 	}
@@ -126,6 +129,9 @@ func (d *Driver) MountAt(ctx context.Context, id, mountLabel, target string) (gr
 		return graphdriver.Mount{}, err
 	}
 	defer l.close()
+	if err := d.givesAway(id); err != nil {
+		return graphdriver.Mount{}, err
+	}
 	m, err := d.mount(ctx, id, l, mountLabel, target, false)
 	if err != nil {
 		return graphdriver.Mount{}, err

@@ -19,8 +19,9 @@ type notes struct {
 	dir      string
 	readOnly bool
 
-	mu    sync.Mutex
-	bases map[string]string // which layer lies where, nil before it is asked
+	mu        sync.Mutex
+	bases     map[string]string // which layer lies where, nil before it is asked
+	readWrite bool              // some layer is to be written to; known once bases are
 }
 
 // layerNote is what the host knows of one layer.
@@ -95,6 +96,7 @@ func (n *notes) load() error {
 		if err != nil {
 			return err
 		}
+		n.readWrite = n.readWrite || note.ReadWrite
 		for _, p := range []string{note.Base, note.Work} {
 			if p != "" {
 				bases[p] = id
@@ -103,6 +105,14 @@ func (n *notes) load() error {
 	}
 	n.bases = bases
 	return nil
+}
+
+// anyReadWrite reports whether some layer was created to be written to.
+func (n *notes) anyReadWrite() (bool, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	err := n.load()
+	return n.readWrite, err
 }
 
 // setBase records where a layer's entries went.
@@ -144,7 +154,12 @@ func (n *notes) dropLayer(id string) error {
 	n.mu.Lock()
 	maps.DeleteFunc(n.bases, func(_, owner string) bool { return owner == id })
 	n.mu.Unlock()
-	err := os.Remove(n.path("layer-" + id))
+	return n.drop("layer-" + id)
+}
+
+// drop removes a note.
+func (n *notes) drop(name string) error {
+	err := os.Remove(n.path(name))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}

@@ -52,6 +52,7 @@ func (d *Driver) create(ctx context.Context, m abi.Method, id, parent string, op
 		ReadWrite: m == abi.MethodCreateReadWrite,
 	}
 	if note.ReadWrite {
+		d.budget.Loosen()
 		if note.Base, err = d.firstBase(ctx, id); err != nil {
 			return err
 		}

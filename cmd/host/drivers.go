@@ -246,7 +246,8 @@ func options(d config.Driver) []graphdriver.Pair {
 }
 
 func callLimits(l config.DriverLimits) calls.Limits {
-	return calls.Limits{Deadline: l.Deadline, Idle: l.StreamIdle, Log: int(l.Log), Output: int64(l.Output), OpenFiles: l.OpenFiles}
+	return calls.Limits{Deadline: l.Deadline, Idle: l.StreamIdle, Log: int(l.Log), Output: int64(l.Output), OpenFiles: l.OpenFiles,
+		Blocks: int64(l.Blocks), Inodes: l.Inodes}
 }
 
 func moduleLimits(l config.DriverLimits) engine.Limits {

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/bulkhead/bulkhead/graphdriver"
 	"github.com/bulkhead/bulkhead/graphdriver/layertar"
 )
 
@@ -17,6 +18,9 @@ type LimitError struct {
 	// Value is what it was set to.
 	Value string
 }
+
+// Is makes it a limit of the native contract too.
+func (e *LimitError) Is(target error) bool { return target == graphdriver.ErrLimit }
 
 func (e *LimitError) Error() string {
 	return fmt.Sprintf("%s of %s reached; raise the limits.%s of the driver if it is to have more", e.Limit, e.Value, e.Limit)

@@ -1,6 +1,7 @@
 package calls
 
 import (
+	"fmt"
 	"io"
 	"strings"
 	"sync/atomic"
@@ -58,6 +59,9 @@ type Limits struct {
 	Output int64
 	// OpenFiles is how many files, bases and locks a call may hold.
 	OpenFiles int
+	// Blocks and Inodes bound all that the driver stores, in bytes and in names,
+	// with the /tmp of the calls that run; 0 is no bound.
+	Blocks, Inodes int64
 }
 
 // DefaultLimits suit the drivers that ship.
@@ -83,7 +87,22 @@ func (l Limits) Fill() Limits {
 	if l.OpenFiles > 0 {
 		d.OpenFiles = l.OpenFiles
 	}
+	d.Blocks, d.Inodes = l.Blocks, l.Inodes
 	return d
+}
+
+// Meter counts for these limits, from what is there; nil if neither bounds.
+func (l Limits) Meter(at confine.Used) *confine.Meter {
+	if l.Blocks <= 0 && l.Inodes <= 0 {
+		return nil
+	}
+	return confine.NewMeter(at, confine.Used{Blocks: l.Blocks, Inodes: l.Inodes}, func(what string, most int64) error {
+		value := fmt.Sprint(most)
+		if what == "blocks" {
+			value += " bytes"
+		}
+		return &LimitError{Limit: what, Value: value}
+	})
 }
 
 // Params are one call's.

@@ -15,6 +15,7 @@ import (
 type openFile struct {
 	c     *Call
 	fd    int
+	held  confine.Metered
 	names []confine.DirName
 	read  bool // names were read
 	// path is where a file of the home was opened for writing, "" for any
@@ -130,12 +131,16 @@ func (f *openFile) Pread(p []byte, off int64) (int, syscall.Errno) {
 
 // Write implements File.
 func (f *openFile) Write(p []byte) (int, syscall.Errno) {
-	return f.put(func() (int, error) { return unix.Write(f.fd, p) })
+	return f.put(func() (int, error) {
+		return f.held.Write(f.fd, -1, len(p), func() (int, error) { return unix.Write(f.fd, p) })
+	})
 }
 
 // Pwrite implements File.
 func (f *openFile) Pwrite(p []byte, off int64) (int, syscall.Errno) {
-	return f.put(func() (int, error) { return unix.Pwrite(f.fd, p, off) })
+	return f.put(func() (int, error) {
+		return f.held.Write(f.fd, off, len(p), func() (int, error) { return unix.Pwrite(f.fd, p, off) })
+	})
 }
 
 // SeekTo implements File. A directory can only be read again from its start.
@@ -175,7 +180,7 @@ func (f *openFile) Readdir(n int) ([]DirEntry, syscall.Errno) {
 
 // Truncate implements File.
 func (f *openFile) Truncate(size int64) syscall.Errno {
-	return f.alter(func() error { return unix.Ftruncate(f.fd, size) })
+	return f.alter(func() error { return f.held.Truncate(f.fd, size) })
 }
 
 // Sync implements File.
@@ -229,13 +234,20 @@ func (f *openFile) alter(op func() error) syscall.Errno {
 	return f.c.errno(op())
 }
 
+// end gives the descriptor back.
+func (f *openFile) end() error {
+	f.held.Close(f.fd)
+	err := unix.Close(f.fd)
+	f.fd = -1
+	return err
+}
+
 // Close implements File.
 func (f *openFile) Close() syscall.Errno {
 	if f.fd < 0 {
 		return syscall.EBADF
 	}
-	err := unix.Close(f.fd)
-	f.fd = -1
+	err := f.end()
 	f.names = nil
 	delete(f.c.files, f)
 	f.c.opened--

@@ -31,12 +31,12 @@ func (c *Call) OpenFile(m Mount, p string, flag int, perm uint32) (File, syscall
 	if err != nil {
 		return nil, c.errno(err)
 	}
-	fd, err := d.OpenFile(p, flag, perm, how, m == Home)
+	fd, held, err := d.OpenFile(p, flag, perm, how, m == Home)
 	if err != nil {
 		c.opened--
 		return nil, c.errno(err)
 	}
-	f := &openFile{c: c, fd: fd}
+	f := &openFile{c: c, fd: fd, held: held}
 	if m == Home && what != nil {
 		f.path, f.version = p, c.env.Seals.Version()
 	}

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/bulkhead/bulkhead/abi"
 	"github.com/bulkhead/bulkhead/graphdriver"
 	"github.com/bulkhead/bulkhead/host/confine"
@@ -197,8 +195,7 @@ func (c *Call) release() error {
 	c.clock.stop()
 	c.endLister()
 	for f := range c.files {
-		unix.Close(f.fd)
-		f.fd = -1
+		_ = f.end()
 	}
 	clear(c.files)
 	for _, b := range c.bases {

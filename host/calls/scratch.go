@@ -29,6 +29,7 @@ func (c *Call) scratchDir() (*confine.Dir, error) {
 		os.RemoveAll(p)
 		return nil, err
 	}
+	d.Count(c.env.Home.Meter().Child())
 	c.scratch = &scratch{dir: d, path: p}
 	return d, nil
 }
@@ -38,7 +39,9 @@ func (c *Call) endScratch() error {
 		return nil
 	}
 	c.scratch.dir.Close()
-	return os.RemoveAll(c.scratch.path)
+	err := os.RemoveAll(c.scratch.path)
+	c.scratch.dir.Meter().End()
+	return err
 }
 
 // mount begins a file call: where, and how paths resolve there. what is nil

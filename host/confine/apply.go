@@ -258,7 +258,7 @@ func (a *Applier) replaceable(ctx context.Context, h *parent, name string, make 
 	key := a.key(h.ino, name)
 	own := a.made[key]
 	delete(a.made, key)
-	err = removeAt(ctx, h.fd, name, a.mayRemove)
+	err = removeAt(ctx, a.base.meter, h.fd, name, a.mayRemove)
 	a.made[key] = own
 	if err != nil {
 		return err
@@ -284,7 +284,7 @@ func (a *Applier) whiteout(ctx context.Context, p string) error {
 			a.times[st.Ino] = touched{path: dirOf(p), mtime: st.Mtim}
 		}
 	}
-	err = removeAt(ctx, fd, name, a.mayRemove)
+	err = removeAt(ctx, a.base.meter, fd, name, a.mayRemove)
 	if errors.Is(err, unix.ENOENT) {
 		return nil
 	}

@@ -194,7 +194,7 @@ func (c *copier) name(src, dst *sharedDir, links linkRecords, name, p string) er
 		if err != nil {
 			return &PathError{Op: "open", Path: p, Err: err}
 		}
-		if err := unix.Mkdirat(dst.fd, name, 0o700); err != nil {
+		if err := c.to.meter.create(block, func() error { return unix.Mkdirat(dst.fd, name, 0o700) }); err != nil {
 			unix.Close(sub)
 			return &PathError{Op: "make directory", Path: p, Err: err}
 		}
@@ -264,11 +264,14 @@ func (c *copier) file(srcDir int, from string, dstDir int, name string, st *Stat
 		return err
 	}
 	defer unix.Close(sfd)
-	dfd, err := unix.Openat(dstDir, name, unix.O_CREAT|unix.O_EXCL|unix.O_WRONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	dfd, filling, err := c.to.meter.fill(st.Size, func() (int, error) {
+		return unix.Openat(dstDir, name, unix.O_CREAT|unix.O_EXCL|unix.O_WRONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	})
 	if err != nil {
 		return err
 	}
 	defer unix.Close(dfd)
+	defer filling.end(dfd)
 	if err := copyData(dfd, sfd, st.Size); err != nil {
 		return err
 	}
@@ -340,7 +343,7 @@ func (c *copier) symlink(sfd, dstDir int, name string, w *wish) error {
 	if err != nil {
 		return err
 	}
-	if err := unix.Symlinkat(target, dstDir, name); err != nil {
+	if err := c.to.meter.create(int64(len(target)), func() error { return unix.Symlinkat(target, dstDir, name) }); err != nil {
 		return err
 	}
 	if c.keep != nil {
@@ -352,12 +355,12 @@ func (c *copier) symlink(sfd, dstDir int, name string, w *wish) error {
 
 func (c *copier) special(dstDir int, name string, w *wish) error {
 	if c.keep == nil {
-		if err := unix.Mknodat(dstDir, name, w.Mode, int(w.Rdev)); err != nil {
+		if err := c.to.meter.create(0, func() error { return unix.Mknodat(dstDir, name, w.Mode, int(w.Rdev)) }); err != nil {
 			return err
 		}
 		return plainNode(dstDir, name, w)
 	}
-	if err := c.keep.node(dstDir, name, w); err != nil {
+	if err := c.to.meter.create(0, func() error { return c.keep.node(dstDir, name, w) }); err != nil {
 		return err
 	}
 	fd, err := openat2(dstDir, name, unix.O_PATH|unix.O_NOFOLLOW, 0, NoLinks)

@@ -11,50 +11,74 @@ import (
 // opened. With O_CREAT a missing file is made, its parent resolved the same
 // way. noLinked refuses to open a file for writing that has several names,
 // since another may lie in a layer that is sealed.
-func (d *Dir) OpenFile(p string, flags int, perm uint32, how How, noLinked bool) (int, error) {
+func (d *Dir) OpenFile(p string, flags int, perm uint32, how How, noLinked bool) (int, Metered, error) {
 	const allowed = unix.O_ACCMODE | unix.O_APPEND | unix.O_TRUNC | unix.O_CREAT | unix.O_EXCL | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_SYNC | unix.O_DSYNC
 	flags &= allowed
 	writes := flags&unix.O_ACCMODE != unix.O_RDONLY || flags&unix.O_TRUNC != 0
 	if flags&unix.O_CREAT != 0 {
-		fd, err := d.create(p, flags, perm, how)
+		fd, held, err := d.create(p, flags, perm, how)
 		if err == nil || flags&unix.O_EXCL != 0 || !isErrno(err, unix.EEXIST) {
-			return fd, err
+			return fd, held, err
 		}
 	}
 	looked, err := d.open(p, unix.O_PATH|flags&unix.O_NOFOLLOW, 0, how)
 	if err != nil {
-		return -1, err
+		return -1, Metered{}, err
 	}
 	defer unix.Close(looked)
 	st, err := statFd(looked)
 	if err != nil {
-		return -1, err
+		return -1, Metered{}, err
 	}
 	if d.rec.isLinkFile(looked) {
-		return -1, &PathError{Op: "open", Path: p, Err: unix.ENOENT}
+		return -1, Metered{}, &PathError{Op: "open", Path: p, Err: unix.ENOENT}
 	}
 	if err := mayOpen(&st, flags, writes, noLinked); err != nil {
-		return -1, &PathError{Op: "open", Path: p, Err: err}
+		return -1, Metered{}, &PathError{Op: "open", Path: p, Err: err}
 	}
 	flags &^= unix.O_CREAT | unix.O_EXCL | unix.O_NOFOLLOW
-	fd, err := unix.Open(procPath(looked), flags|unix.O_CLOEXEC|unix.O_NOCTTY|unix.O_NONBLOCK, 0)
-	if err != nil {
-		return -1, &PathError{Op: "open", Path: p, Err: err}
+	flags |= unix.O_CLOEXEC | unix.O_NOCTTY | unix.O_NONBLOCK
+	fd, held, err := d.meter.opened(false, func() (int, error) { return d.reopen(looked, flags) })
+	if err == nil && d.meter != nil && flags&unix.O_TRUNC != 0 {
+		if err = held.Truncate(fd, 0); err != nil {
+			held.Close(fd)
+			unix.Close(fd)
+		}
 	}
-	return fd, nil
+	if err != nil {
+		return -1, Metered{}, &PathError{Op: "open", Path: p, Err: err}
+	}
+	return fd, held, nil
 }
 
-func (d *Dir) create(p string, flags int, perm uint32, how How) (int, error) {
+// reopen opens what was looked at. What is counted is cut by itself, which
+// takes a descriptor to write with.
+func (d *Dir) reopen(looked, flags int) (int, error) {
+	if d.meter != nil && flags&unix.O_TRUNC != 0 {
+		flags &^= unix.O_TRUNC
+		if flags&unix.O_ACCMODE == unix.O_RDONLY {
+			return -1, unix.EINVAL
+		}
+	}
+	return unix.Open(procPath(looked), flags, 0)
+}
+
+func (d *Dir) create(p string, flags int, perm uint32, how How) (file int, held Metered, err error) {
 	fd, base, err := d.parent(p, how)
 	if err != nil {
-		return -1, err
+		return -1, Metered{}, err
 	}
 	defer unix.Close(fd)
-	file, err := unix.Openat(fd, base, flags|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, perm&0o777)
+	err = d.meter.create(0, func() (err error) {
+		file, held, err = d.meter.opened(false, func() (int, error) {
+			return unix.Openat(fd, base, flags|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, perm&0o777)
+		})
+		return err
+	})
 	if err != nil {
-		return -1, &PathError{Op: "create", Path: p, Err: err}
+		return -1, Metered{}, &PathError{Op: "create", Path: p, Err: err}
 	}
-	return file, nil
+	return file, held, nil
 }
 
 func mayOpen(st *Stat, flags int, writes, noLinked bool) error {

@@ -18,6 +18,7 @@ type keeper struct {
 	unprivileged bool
 	rec          *records
 	self         uint32 // whose inodes carry records
+	meter        *Meter
 }
 
 // newKeeper is nil where nothing is recorded.
@@ -25,9 +26,9 @@ func newKeeper(d *Dir, unprivileged bool) *keeper {
 	self := uint32(unix.Geteuid())
 	switch {
 	case d.rec != nil:
-		return &keeper{unprivileged, d.rec, self}
+		return &keeper{unprivileged, d.rec, self, d.meter}
 	case unprivileged:
-		return &keeper{true, &records{owner: self}, self}
+		return &keeper{true, &records{owner: self}, self, d.meter}
 	}
 	return nil
 }
@@ -180,7 +181,7 @@ func (k *keeper) link(dirfd int, name, target string, w *wish) (back keptBack, e
 		return back, err
 	}
 	back.recorded = !owned || len(refused) > 0
-	return back, appendLink(dirfd, line, back.recorded)
+	return back, appendLink(k.meter, dirfd, line, back.recorded)
 }
 
 // linkXattrs sets a symlink's attributes and returns those that are to be

@@ -76,7 +76,7 @@ func (a *Applier) keepNode(h *parent, name string, key uint64, e *layertar.Entry
 		a.mu.Lock()
 		a.done.LeftNodes++
 		a.mu.Unlock()
-		return unix.Unlinkat(h.fd, name, 0)
+		return a.base.meter.unlink(h.fd, name, 0)
 	}
 	a.count(back)
 	return setTimesAt(h.fd, name, mtime)

@@ -131,12 +131,13 @@ func (r *records) readLinks(dirfd int) (linkRecords, error) {
 
 // appendLink adds a line to the linkFile of a directory; unless make is set
 // only if there is one already.
-func appendLink(dirfd int, line []byte, make bool) error {
-	fd, err := openLinkFile(dirfd, make)
+func appendLink(m *Meter, dirfd int, line []byte, make bool) error {
+	fd, held, err := m.opened(false, func() (int, error) { return openLinkFile(m, dirfd, make) })
 	if err != nil || fd < 0 {
 		return err
 	}
 	defer unix.Close(fd)
+	defer held.Close(fd)
 	st, err := statFd(fd)
 	if err == nil && st.Size+int64(len(line)) > maxLinkFile {
 		err = unix.EFBIG
@@ -144,12 +145,13 @@ func appendLink(dirfd int, line []byte, make bool) error {
 	if err != nil {
 		return err
 	}
-	return writeAll(fd, line)
+	_, err = held.Write(fd, -1, len(line), func() (int, error) { return len(line), writeAll(fd, line) })
+	return err
 }
 
 // passOn records of a name that a symlink is about to get what is recorded of
 // the one it has. A line for what then does not come counts for nothing.
-func (r *records) passOn(fromDir int, from string, toDir int, to string) error {
+func (r *records) passOn(m *Meter, fromDir int, from string, toDir int, to string) error {
 	if r == nil {
 		return nil
 	}
@@ -173,14 +175,18 @@ func (r *records) passOn(fromDir int, from string, toDir int, to string) error {
 	if err != nil {
 		return err
 	}
-	return appendLink(toDir, line, true)
+	return appendLink(m, toDir, line, true)
 }
 
 // openLinkFile opens a linkFile to append to it; -1 if there is none. What is
 // there is looked at before it is opened.
-func openLinkFile(dirfd int, make bool) (int, error) {
+func openLinkFile(m *Meter, dirfd int, make bool) (int, error) {
 	if make {
-		fd, err := unix.Openat(dirfd, linkFile, unix.O_CREAT|unix.O_EXCL|unix.O_WRONLY|unix.O_APPEND|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+		fd := -1
+		err := m.create(0, func() (err error) {
+			fd, err = unix.Openat(dirfd, linkFile, unix.O_CREAT|unix.O_EXCL|unix.O_WRONLY|unix.O_APPEND|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+			return err
+		})
 		if !errors.Is(err, unix.EEXIST) {
 			return fd, err
 		}
@@ -218,8 +224,8 @@ func withoutLinkFile(names []rawName) (rest []rawName, had bool) {
 }
 
 // rmdirAt removes a directory that holds nothing but a linkFile, if anything.
-func rmdirAt(dirfd int, name string) error {
-	err := unix.Unlinkat(dirfd, name, unix.AT_REMOVEDIR)
+func rmdirAt(m *Meter, dirfd int, name string) error {
+	err := m.unlink(dirfd, name, unix.AT_REMOVEDIR)
 	if !errors.Is(err, unix.ENOTEMPTY) && !errors.Is(err, unix.EEXIST) {
 		return err
 	}
@@ -235,8 +241,8 @@ func rmdirAt(dirfd int, name string) error {
 	if rest, had := withoutLinkFile(names); !had || len(rest) > 0 {
 		return err
 	}
-	if err := unix.Unlinkat(fd, linkFile, 0); err != nil {
+	if err := m.unlink(fd, linkFile, 0); err != nil {
 		return err
 	}
-	return unix.Unlinkat(dirfd, name, unix.AT_REMOVEDIR)
+	return m.unlink(dirfd, name, unix.AT_REMOVEDIR)
 }

@@ -17,7 +17,7 @@ func dirOf(p string) string { return path.Dir(p) }
 // makeDir makes a directory, or takes one that is there, and gives it what
 // the entry says. Its time is set at the end.
 func (a *Applier) makeDir(h *parent, name string, e *layertar.Entry, mtime Time) error {
-	err := unix.Mkdirat(h.fd, name, 0o700)
+	err := a.base.meter.create(block, func() error { return unix.Mkdirat(h.fd, name, 0o700) })
 	if err != nil && !errors.Is(err, unix.EEXIST) {
 		return err
 	}
@@ -165,7 +165,9 @@ func (a *Applier) hardlink(ctx context.Context, h *parent, name string, key uint
 		return nil
 	}
 	a.made[key] = madeOther
-	err = a.replaceable(ctx, h, name, func() error { return unix.Linkat(fd, target, h.fd, name, 0) })
+	err = a.replaceable(ctx, h, name, func() error {
+		return a.base.meter.link(func() error { return unix.Linkat(fd, target, h.fd, name, 0) })
+	})
 	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EPERM) {
 		return refused(e.Link, "hard link to what does not exist or is a directory")
 	}
@@ -214,19 +216,7 @@ func (a *Applier) node(ctx context.Context, h *parent, name string, key uint64, 
 		a.done.Stored += int64(len(e.Link))
 	}
 	err := a.replaceable(ctx, h, name, func() error {
-		if a.keeper != nil && e.Kind != layertar.Symlink {
-			return a.keeper.node(h.fd, name, wishOf(e, nodeTypes[e.Kind]))
-		}
-		switch e.Kind {
-		case layertar.Symlink:
-			return unix.Symlinkat(e.Link, h.fd, name)
-		case layertar.Fifo:
-			return unix.Mknodat(h.fd, name, unix.S_IFIFO|0o600, 0)
-		case layertar.Char:
-			return unix.Mknodat(h.fd, name, unix.S_IFCHR|0o600, int(unix.Mkdev(e.Major, e.Minor)))
-		default:
-			return unix.Mknodat(h.fd, name, unix.S_IFBLK|0o600, int(unix.Mkdev(e.Major, e.Minor)))
-		}
+		return a.base.meter.create(int64(len(e.Link)), func() error { return a.mknod(h, name, e) })
 	})
 	if err != nil {
 		return err
@@ -235,6 +225,22 @@ func (a *Applier) node(ctx context.Context, h *parent, name string, key uint64, 
 		return a.keepNode(h, name, key, e, mtime)
 	}
 	return a.dressNode(h, name, e, mtime)
+}
+
+func (a *Applier) mknod(h *parent, name string, e *layertar.Entry) error {
+	if a.keeper != nil && e.Kind != layertar.Symlink {
+		return a.keeper.node(h.fd, name, wishOf(e, nodeTypes[e.Kind]))
+	}
+	switch e.Kind {
+	case layertar.Symlink:
+		return unix.Symlinkat(e.Link, h.fd, name)
+	case layertar.Fifo:
+		return unix.Mknodat(h.fd, name, unix.S_IFIFO|0o600, 0)
+	case layertar.Char:
+		return unix.Mknodat(h.fd, name, unix.S_IFCHR|0o600, int(unix.Mkdev(e.Major, e.Minor)))
+	default:
+		return unix.Mknodat(h.fd, name, unix.S_IFBLK|0o600, int(unix.Mkdev(e.Major, e.Minor)))
+	}
 }
 
 func (a *Applier) dressNode(h *parent, name string, e *layertar.Entry, mtime Time) error {
@@ -338,7 +344,7 @@ func (a *Applier) writeReplacing(j *job) error {
 	if !errors.Is(err, unix.EEXIST) {
 		return err
 	}
-	err = unix.Unlinkat(j.h.fd, j.name, 0)
+	err = a.base.meter.unlink(j.h.fd, j.name, 0)
 	if err != nil && !errors.Is(err, unix.ENOENT) {
 		return err
 	}
@@ -349,11 +355,12 @@ func (a *Applier) write(j *job) error {
 	const flags = unix.O_CREAT | unix.O_EXCL | unix.O_WRONLY | unix.O_NOFOLLOW | unix.O_CLOEXEC
 	own := j.e.UID == a.euid && j.e.GID == a.egid && j.h.mode.Load()&unix.S_ISGID == 0
 	mode, right := a.createMode(j.h, j.e, own)
-	fd, err := unix.Openat(j.h.fd, j.name, flags, mode)
+	fd, filling, err := a.base.meter.fill(j.e.Size, func() (int, error) { return unix.Openat(j.h.fd, j.name, flags, mode) })
 	if err != nil {
 		return err
 	}
 	defer unix.Close(fd)
+	defer filling.end(fd)
 	if j.body.Rest != nil {
 		err = copyTo(fd, j.body.Rest, j.e.Size)
 	} else {

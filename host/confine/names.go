@@ -8,7 +8,7 @@ import (
 // it is root's, as root would make it.
 func (d *Dir) Mkdir(p string, mode uint32) error {
 	return d.withParent("make directory", p, NoLinks, func(fd int, base string) error {
-		if err := unix.Mkdirat(fd, base, mode); err != nil {
+		if err := d.meter.create(block, func() error { return unix.Mkdirat(fd, base, mode) }); err != nil {
 			return err
 		}
 		return d.rec.giveToRoot(fd, base)
@@ -23,10 +23,10 @@ func (d *Dir) Rename(from, to string, how How) error {
 	}
 	defer unix.Close(ffd)
 	return d.withParent("rename", to, how, func(fd int, base string) error {
-		if err := d.rec.passOn(ffd, fbase, fd, base); err != nil {
+		if err := d.rec.passOn(d.meter, ffd, fbase, fd, base); err != nil {
 			return err
 		}
-		return unix.Renameat(ffd, fbase, fd, base)
+		return d.meter.rename(ffd, fbase, fd, base, 0)
 	})
 }
 
@@ -38,17 +38,17 @@ func (d *Dir) Link(from, to string, how How) error {
 	}
 	defer unix.Close(ffd)
 	return d.withParent("link", to, how, func(fd int, base string) error {
-		if err := d.rec.passOn(ffd, fbase, fd, base); err != nil {
+		if err := d.rec.passOn(d.meter, ffd, fbase, fd, base); err != nil {
 			return err
 		}
-		return unix.Linkat(ffd, fbase, fd, base, 0)
+		return d.meter.link(func() error { return unix.Linkat(ffd, fbase, fd, base, 0) })
 	})
 }
 
 // Symlink makes a symlink. The target is not looked at.
 func (d *Dir) Symlink(target, p string, how How) error {
 	return d.withParent("symlink", p, how, func(fd int, base string) error {
-		return unix.Symlinkat(target, fd, base)
+		return d.meter.create(int64(len(target)), func() error { return unix.Symlinkat(target, fd, base) })
 	})
 }
 
@@ -83,7 +83,7 @@ func readlinkAt(dirfd int, name string) (string, error) {
 // Unlink removes one name that is not a directory.
 func (d *Dir) Unlink(p string, how How) error {
 	return d.withParent("unlink", p, how, func(fd int, base string) error {
-		return unix.Unlinkat(fd, base, 0)
+		return d.meter.unlink(fd, base, 0)
 	})
 }
 
@@ -91,9 +91,9 @@ func (d *Dir) Unlink(p string, how How) error {
 func (d *Dir) Rmdir(p string, how How) error {
 	return d.withParent("remove directory", p, how, func(fd int, base string) error {
 		if d.rec != nil {
-			return rmdirAt(fd, base)
+			return rmdirAt(d.meter, fd, base)
 		}
-		return unix.Unlinkat(fd, base, unix.AT_REMOVEDIR)
+		return d.meter.unlink(fd, base, unix.AT_REMOVEDIR)
 	})
 }
 
@@ -134,7 +134,10 @@ func (d *Dir) Lutimes(p string, atime, mtime *Time, how How) error {
 // Mknod makes a device or fifo with the mode as it is given.
 func (d *Dir) Mknod(p string, mode, major, minor uint32, how How) error {
 	return d.withParent("make node", p, how, func(fd int, base string) error {
-		if err := unix.Mknodat(fd, base, mode&unix.S_IFMT|0o600, int(unix.Mkdev(major, minor))); err != nil {
+		err := d.meter.create(0, func() error {
+			return unix.Mknodat(fd, base, mode&unix.S_IFMT|0o600, int(unix.Mkdev(major, minor)))
+		})
+		if err != nil {
 			return err
 		}
 		nfd, err := openat2(fd, base, unix.O_PATH|unix.O_NOFOLLOW, 0, NoLinks)
@@ -155,8 +158,26 @@ func (d *Dir) Getxattr(p, name string, how How) (v []byte, err error) {
 	return v, err
 }
 
+// maxAttrs is what all attributes of a file may take, with their names, in
+// bytes: as much as one may, twice.
+const maxAttrs = 128 << 10
+
 func (d *Dir) Setxattr(p, name string, value []byte, how How) error {
 	return d.alter("set attribute of", p, how, func(fd int, _ *Stat) error {
+		sum := len(name) + len(value)
+		names, err := xattrNames(procPath(fd))
+		if err != nil {
+			return err
+		}
+		for _, other := range names {
+			if other != name {
+				n, _ := unix.Getxattr(procPath(fd), other, nil) // what is gone takes nothing
+				sum += len(other) + max(n, 0)
+			}
+		}
+		if sum > maxAttrs {
+			return unix.E2BIG
+		}
 		return unix.Setxattr(procPath(fd), name, value, 0)
 	})
 }

@@ -47,7 +47,7 @@ func (a *Applier) keepMade(ctx context.Context, fd int, ino uint64, depth int) e
 	for _, n := range names {
 		made := a.made[a.key(ino, n.name)] != 0
 		if !made {
-			err := unix.Unlinkat(fd, n.name, 0)
+			err := a.base.meter.unlink(fd, n.name, 0)
 			if err != nil && !errors.Is(err, unix.EISDIR) && !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.ENOENT) {
 				return err
 			}
@@ -80,7 +80,7 @@ func (a *Applier) keepMade(ctx context.Context, fd int, ino uint64, depth int) e
 
 func (a *Applier) rmdir(dirfd int, name string) error {
 	if a.keeper != nil {
-		return rmdirAt(dirfd, name)
+		return rmdirAt(a.base.meter, dirfd, name)
 	}
-	return unix.Unlinkat(dirfd, name, unix.AT_REMOVEDIR)
+	return a.base.meter.unlink(dirfd, name, unix.AT_REMOVEDIR)
 }

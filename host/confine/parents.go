@@ -62,7 +62,7 @@ func (a *Applier) dir(p string, implied Time) (*parent, error) {
 	case errors.Is(err, unix.ENOENT):
 		return a.implyDir(up, name, p, implied)
 	case errors.Is(err, unix.ENOTDIR) && a.isMark(up, name):
-		if err := unix.Unlinkat(up.fd, name, 0); err != nil {
+		if err := a.base.meter.unlink(up.fd, name, 0); err != nil {
 			return nil, err
 		}
 		return a.implyDir(up, name, p, implied)

@@ -16,12 +16,12 @@ type veto func(dirIno uint64, name string) error
 // is ErrNotExist by errno. A last symlink is removed, not followed.
 func (d *Dir) RemoveTree(ctx context.Context, p string) error {
 	return d.withParent("remove", p, NoLinks, func(dirfd int, base string) error {
-		return removeAt(ctx, dirfd, base, nil)
+		return removeAt(ctx, d.meter, dirfd, base, nil)
 	})
 }
 
 // removeAt removes one name of a directory with all beneath it.
-func removeAt(ctx context.Context, dirfd int, name string, may veto) error {
+func removeAt(ctx context.Context, m *Meter, dirfd int, name string, may veto) error {
 	var ino uint64
 	if may != nil {
 		st, err := statFd(dirfd)
@@ -30,12 +30,8 @@ func removeAt(ctx context.Context, dirfd int, name string, may veto) error {
 		}
 		ino = st.Ino
 	}
-	return removeName(ctx, dirfd, ino, name, may)
-}
-
-func removeName(ctx context.Context, dirfd int, dirIno uint64, name string, may veto) error {
-	r := &remover{ctx: ctx, may: may, top: -1}
-	return r.name(dirfd, dirIno, name, 0)
+	r := &remover{ctx: ctx, may: may, meter: m, top: -1}
+	return r.name(dirfd, ino, name, 0)
 }
 
 // removeDepth is how many directories a removal holds open, one in the other.
@@ -46,6 +42,7 @@ const removeDepth = 256
 type remover struct {
 	ctx   context.Context
 	may   veto
+	meter *Meter
 	top   int // the outermost directory being emptied
 	moved int
 }
@@ -56,7 +53,7 @@ func (r *remover) name(dirfd int, dirIno uint64, name string, depth int) error {
 			return err
 		}
 	}
-	err := unix.Unlinkat(dirfd, name, 0)
+	err := r.meter.unlink(dirfd, name, 0)
 	if err == nil || !errors.Is(err, unix.EISDIR) && !errors.Is(err, unix.EPERM) {
 		return err
 	}
@@ -66,14 +63,14 @@ func (r *remover) name(dirfd int, dirIno uint64, name string, depth int) error {
 	if err := r.empty(dirfd, name, depth); err != nil {
 		return err
 	}
-	return unix.Unlinkat(dirfd, name, unix.AT_REMOVEDIR)
+	return r.meter.unlink(dirfd, name, unix.AT_REMOVEDIR)
 }
 
 // lift moves a directory to the outermost one, which is looked at again.
 func (r *remover) lift(dirfd int, name string) error {
 	for {
 		r.moved++
-		err := unix.Renameat2(dirfd, name, r.top, ".removing-"+strconv.Itoa(r.moved), unix.RENAME_NOREPLACE)
+		err := r.meter.rename(dirfd, name, r.top, ".removing-"+strconv.Itoa(r.moved), unix.RENAME_NOREPLACE)
 		if !errors.Is(err, unix.EEXIST) {
 			return err
 		}

@@ -32,7 +32,16 @@ type Dir struct {
 	fd   int
 	name string   // for messages only
 	rec  *records // nil to show what is
+	// meter counts what is made and removed, nil for nothing.
+	meter *Meter
 }
+
+// Count has all that is made and removed through d, and through what is opened
+// from it from now on, counted by m.
+func (d *Dir) Count(m *Meter) { d.meter = m }
+
+// Meter is what counts, nil for nothing.
+func (d *Dir) Meter() *Meter { return d.meter }
 
 // OpenDir opens a directory of the host by its absolute path. The path is the
 // operator's and is trusted.
@@ -50,7 +59,7 @@ func (d *Dir) Sub(p string, how How) (*Dir, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Dir{fd: fd, name: path.Join(d.name, p), rec: d.rec}, nil
+	return &Dir{fd: fd, name: path.Join(d.name, p), rec: d.rec, meter: d.meter}, nil
 }
 
 // Name is the path that d was opened by.

@@ -165,7 +165,7 @@ func TestOnlyFilesAndDirectoriesAreOpened(t *testing.T) {
 		{"in/new", unix.O_WRONLY | unix.O_CREAT, NoLinks, unix.ELOOP},
 		{"a/new", unix.O_WRONLY | unix.O_CREAT, NoLinks, nil},
 	} {
-		fd, err := d.OpenFile(test.path, test.flags, 0o644, test.how, true)
+		fd, _, err := d.OpenFile(test.path, test.flags, 0o644, test.how, true)
 		if test.want == nil && err != nil || test.want != nil && !errors.Is(err, test.want) {
 			t.Errorf("%s %#o: %v, want %v", test.path, test.flags, err, test.want)
 		}

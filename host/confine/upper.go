@@ -81,7 +81,7 @@ func (a *Applier) hide(ctx context.Context, e *layertar.Entry, p string, mtime T
 	if err := a.mayMake(e, key); err != nil {
 		return err
 	}
-	if err := a.replaceable(ctx, h, name, func() error { return markAt(h.fd, name) }); err != nil {
+	if err := a.replaceable(ctx, h, name, func() error { return a.markAt(h.fd, name) }); err != nil {
 		return err
 	}
 	a.made[key] = madeOther
@@ -111,7 +111,9 @@ func nowhere(err error) bool {
 	return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP)
 }
 
-func markAt(dirfd int, name string) error { return unix.Mknodat(dirfd, name, unix.S_IFCHR, 0) }
+func (a *Applier) markAt(dirfd int, name string) error {
+	return a.base.meter.create(0, func() error { return unix.Mknodat(dirfd, name, unix.S_IFCHR, 0) })
+}
 
 // cutOff is an opaque entry in overlay's form. The kernel does not look for
 // the attribute at the root of a layer, so there every name is hidden.
@@ -152,7 +154,7 @@ func (a *Applier) hideAll(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		err := markAt(h.fd, n.Name)
+		err := a.markAt(h.fd, n.Name)
 		if errors.Is(err, unix.EEXIST) {
 			if n.Stat.Type() == unix.S_IFDIR {
 				err = a.cutOwn(h, n.Name)
@@ -259,7 +261,7 @@ func (a *Applier) bringUp(ctx context.Context, link string, mtime Time) (string,
 	if a.isMark(h, name) {
 		return "", unix.ENOENT
 	}
-	err = CopyTree(ctx, dir, p, &Dir{fd: h.fd, name: p, rec: a.base.rec}, name, a.opt.Unprivileged)
+	err = CopyTree(ctx, dir, p, &Dir{fd: h.fd, name: p, rec: a.base.rec, meter: a.base.meter}, name, a.opt.Unprivileged)
 	if errors.Is(err, unix.EEXIST) { // brought up before, by another way to it
 		return p, nil
 	}

@@ -153,9 +153,12 @@ func batch() (es []abi.Entry, code int32) {
 
 // code is what an error of package os says in the ABI's words.
 func code(err error) int32 {
+	var answered coded
 	switch {
 	case err == nil:
 		return 0
+	case errors.As(err, &answered):
+		return int32(answered)
 	case errors.Is(err, fs.ErrPermission):
 		return int32(abi.Denied)
 	case errors.Is(err, fs.ErrNotExist):
