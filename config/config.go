@@ -43,6 +43,10 @@ type Limits struct {
 	Layer Size `mapstructure:"layer"`
 	Load  Size `mapstructure:"load"`
 	Spool Size `mapstructure:"spool"`
+	// Entries is how many entries a layer may have, Window the largest window
+	// of what is compressed with zstd, which is held in memory.
+	Entries int64 `mapstructure:"entries"`
+	Window  Size  `mapstructure:"window"`
 }
 
 // Driver is how one driver runs.
@@ -102,7 +106,7 @@ func Default() Config {
 		LockTimeout: 30 * time.Second,
 		CacheDir:    cacheDir(),
 		RunDir:      runDir(),
-		Limits:      Limits{Layer: 64 << 30, Load: 256 << 30, Spool: 256 << 30},
+		Limits:      Limits{Layer: 64 << 30, Load: 256 << 30, Spool: 256 << 30, Entries: 1 << 20, Window: 64 << 20},
 	}
 }
 

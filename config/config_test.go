@@ -119,6 +119,8 @@ func TestWhatIsNotUnderstoodIsRefusedByName(t *testing.T) {
 		"root: {a: b}":                                 "root",
 		"lock-timeout: 30":                             "has no unit",
 		"limits: {layer: lots}":                        `"lots" is not a size`,
+		"limits: {entries: -1}":                        "limits.entries -1",
+		"limits: {window: 8}":                          "limits.window 8",
 		"limits: {layer: -1}":                          `"-1" is not a size`,
 		"log-level: loud":                              `c.yaml: log-level "loud"`,
 		"log-format: xml":                              `log-format "xml"`,

@@ -151,10 +151,10 @@ func (l *Loaded) keys() [][]string {
 
 // flag is the flag of a key, nil unless it was set.
 func (l *Loaded) flag(key []string) *pflag.Flag {
-	if l.flags == nil || len(key) != 1 {
+	if l.flags == nil {
 		return nil
 	}
-	f := l.flags.Lookup(key[0])
+	f := l.flags.Lookup(strings.Join(key, "-"))
 	if f == nil || !f.Changed {
 		return nil
 	}

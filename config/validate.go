@@ -66,10 +66,30 @@ func (c *Config) validate() error {
 	if c.TempDir == "" {
 		c.TempDir = os.TempDir()
 	}
+	if err := c.Limits.validate(); err != nil {
+		return err
+	}
 	for _, name := range slices.Sorted(maps.Keys(c.Drivers)) {
 		if err := c.Drivers[name].validate("drivers." + name); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// A window of zstd is at least minWindow, and what is more than maxWindow
+// nobody holds in memory.
+const (
+	minWindow = 1 << 10
+	maxWindow = 4 << 30
+)
+
+func (l Limits) validate() error {
+	if l.Entries < 0 {
+		return bad("limits.entries", "%d: use 0 for the default, or more", l.Entries)
+	}
+	if l.Window != 0 && (l.Window < minWindow || l.Window > maxWindow) {
+		return bad("limits.window", "%s: use 0 for the default, or 1KiB to 4GiB", l.Window)
 	}
 	return nil
 }

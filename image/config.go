@@ -9,6 +9,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/bulkhead/bulkhead/image/internal/brief"
+	"github.com/bulkhead/bulkhead/image/internal/jsonsize"
 	"github.com/bulkhead/bulkhead/layer"
 )
 
@@ -40,6 +41,9 @@ type Config struct {
 func ParseConfig(raw []byte) (*Config, error) {
 	if len(raw) > MaxConfigSize {
 		return nil, fmt.Errorf("%w: %d bytes, more than %d", ErrInvalidConfig, len(raw), MaxConfigSize)
+	}
+	if err := jsonsize.Check(raw); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrInvalidConfig, err)
 	}
 	var c Config
 	if err := json.Unmarshal(raw, &c); err != nil {

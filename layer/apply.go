@@ -22,7 +22,7 @@ type applied struct {
 // apply reads the archive once: into the digest, into the transaction's
 // tar-split data, and into the driver's layer cacheID. No goroutine is left
 // when it returns.
-func (s *Store) apply(ctx context.Context, r io.Reader, cacheID, parentID string, progress func(int64)) (a applied, err error) {
+func (s *Store) apply(ctx context.Context, r io.Reader, cacheID, parentID string, opts RegisterOptions) (a applied, err error) {
 	file, err := s.disk.create(filepath.Join(s.at.tx(cacheID), fileTarSplit), 0o644)
 	if err != nil {
 		return a, err
@@ -33,9 +33,10 @@ func (s *Store) apply(ctx context.Context, r io.Reader, cacheID, parentID string
 		return a, err
 	}
 	defer pack.stop()
-	in := newFeed(ctx, r, progress)
+	in := newFeed(ctx, r, opts.Progress)
 	defer in.stop()
 	rd := layertar.NewReader(in, pack)
+	rd.Limit(opts.Entries)
 	src := &watched{rd: rd}
 
 	a.size, err = s.extract(ctx, cacheID, parentID, src)

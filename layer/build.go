@@ -49,7 +49,7 @@ func (s *Store) fill(ctx context.Context, r io.Reader, cacheID string, parent *r
 		return nil, fmt.Errorf("driver %s: create: %w", s.opts.DriverName, err)
 	}
 	s.opts.Step(stepCreated)
-	a, err := s.apply(ctx, r, cacheID, parentID, opts.Progress)
+	a, err := s.apply(ctx, r, cacheID, parentID, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +81,7 @@ func (s *Store) fill(ctx context.Context, r io.Reader, cacheID string, parent *r
 
 // provable reads a layer back whose entries may have met in one file.
 func (s *Store) provable(ctx context.Context, rec *record) error {
-	err := s.verify(ctx, rec)
+	err := s.verifyTo(ctx, rec, func(err error) error { return err })
 	if errors.Is(err, ErrCorrupt) {
 		return fmt.Errorf("archive writes one file twice, through a symlink: %v: %w", err, layertar.ErrRefused)
 	}

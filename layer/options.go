@@ -50,6 +50,9 @@ type RegisterOptions struct {
 	// Descriptor, if not empty, is JSON that is kept with the layer as
 	// descriptor.json, where moby keeps a foreign layer's.
 	Descriptor []byte
+	// Entries, if not 0, is how many the archive may have at most; more are a
+	// layertar.EntriesError.
+	Entries int64
 	// Progress, if not nil, is told from time to time how many bytes of the
 	// archive have been read. It must not block.
 	Progress func(n int64)

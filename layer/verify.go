@@ -13,8 +13,19 @@ import (
 // Verify verifies one layer; see Verifier.
 func (s *Store) Verify(ctx context.Context, id ChainID) error { return s.Verifier().Verify(ctx, id) }
 
-// verify compares a layer's content with its digest.
+// verify compares a layer's content with its digest, and reports all files
+// that differ.
 func (s *Store) verify(ctx context.Context, rec *record) error {
+	var bad []error
+	err := s.verifyTo(ctx, rec, func(err error) error {
+		bad = append(bad, err)
+		return nil
+	})
+	return errors.Join(append(bad, err)...)
+}
+
+// verifyTo does so and tells report of each, which may end it.
+func (s *Store) verifyTo(ctx context.Context, rec *record, report func(error) error) error {
 	if _, err := s.driver(); err != nil {
 		return err
 	}
@@ -32,14 +43,9 @@ func (s *Store) verify(ctx context.Context, rec *record) error {
 	if err != nil {
 		return oneLine(fmt.Errorf("layer %s: %w", rec.diff, err), split.Close())
 	}
-	var bad []error
-	rc := assembled(ctx, rec, split, files, func(err error) error {
-		bad = append(bad, err)
-		return nil
-	})
+	rc := assembled(ctx, rec, split, files, report)
 	_, err = io.Copy(io.Discard, rc)
-	err = oneLine(err, rc.Close()) // after which bad is complete
-	return errors.Join(append(bad, err)...)
+	return oneLine(err, rc.Close()) // after which nothing more is reported
 }
 
 func (s *Store) verifyDiff(ctx context.Context, rec *record) error {

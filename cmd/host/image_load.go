@@ -7,7 +7,9 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
+	"github.com/bulkhead/bulkhead/config"
 	"github.com/bulkhead/bulkhead/image/archive"
 	"github.com/bulkhead/bulkhead/image/input"
 )
@@ -37,7 +39,10 @@ func (a *app) imageLoad() *cobra.Command {
 				bars := a.progress(quiet, verbose)
 				loaded, err := archive.Load(ctx, o.Stores, in, archive.LoadOptions{
 					Progress: bars,
-					Limits:   archive.Limits{Layer: int64(a.cfg.Limits.Layer), Total: int64(a.cfg.Limits.Load)},
+					Limits: archive.Limits{
+						Layer: int64(a.cfg.Limits.Layer), Total: int64(a.cfg.Limits.Load),
+						Entries: a.cfg.Limits.Entries, Window: int64(a.cfg.Limits.Window),
+					},
 				})
 				bars.Close()
 				if err != nil {
@@ -52,12 +57,30 @@ func (a *app) imageLoad() *cobra.Command {
 	cmd.Flags().StringVarP(&from, "input", "i", "", "read from this file or directory instead of standard input")
 	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "show no progress")
 	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "tell of each layer where there is no terminal")
+	limitFlags(cmd.Flags())
 	return cmd
 }
 
+// limitFlags are the limits of the configuration, for one load.
+func limitFlags(flags *pflag.FlagSet) {
+	is := config.Default().Limits
+	flags.Var(&sizeFlag{is.Layer}, "limits-layer", "largest layer, decompressed")
+	flags.Var(&sizeFlag{is.Load}, "limits-load", "all layers of the archive, decompressed")
+	flags.Var(&sizeFlag{is.Spool}, "limits-spool", "largest archive from a pipe, or compressed as a whole")
+	flags.Int64("limits-entries", is.Entries, "most entries of a layer")
+	flags.Var(&sizeFlag{is.Window}, "limits-window", "largest window of zstd, which is held in memory")
+}
+
+// sizeFlag is a size on the command line.
+type sizeFlag struct{ config.Size }
+
+func (s *sizeFlag) Set(text string) error { return s.UnmarshalText([]byte(text)) }
+
+func (*sizeFlag) Type() string { return "size" }
+
 // openArchive opens the archive at path, or on standard input.
 func (a *app) openArchive(ctx context.Context, path string) (input.Archive, error) {
-	opts := input.Options{TempDir: a.cfg.TempDir, Limits: input.Limits{Spool: int64(a.cfg.Limits.Spool)}}
+	opts := input.Options{TempDir: a.cfg.TempDir, Limits: input.Limits{Spool: int64(a.cfg.Limits.Spool), Window: int64(a.cfg.Limits.Window)}}
 	if path == "" || path == "-" {
 		return input.Read(ctx, a.in, opts)
 	}

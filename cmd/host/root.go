@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -98,7 +99,7 @@ func (a *app) configure(cmd *cobra.Command) error {
 	var err error
 	a.cfg, err = config.Load(config.Sources{File: a.configFile, Flags: cmd.Flags()})
 	var value *config.ValueError
-	if errors.As(err, &value) && cmd.Flags().Changed(value.Key) {
+	if errors.As(err, &value) && cmd.Flags().Changed(strings.ReplaceAll(value.Key, ".", "-")) {
 		return usage(cmd, err)
 	}
 	if err == nil {

@@ -12,6 +12,15 @@ import (
 // opposed to a failing reader.
 var ErrRefused = errors.New("layer archive refused")
 
+// EntriesError says that an archive has more entries than it may have. It
+// wraps ErrRefused.
+type EntriesError struct{ Most int64 }
+
+func (e *EntriesError) Error() string { return fmt.Sprintf("archive has more than %d entries", e.Most) }
+
+// Unwrap makes errors.Is find ErrRefused.
+func (e *EntriesError) Unwrap() error { return ErrRefused }
+
 // Kind is what an entry asks for.
 type Kind uint8
 

@@ -1,6 +1,9 @@
 package layertar
 
-import "path"
+import (
+	"hash/maphash"
+	"path"
+)
 
 // What an archive has put at a path so far.
 const (
@@ -13,19 +16,27 @@ const (
 // overlap finds entries that take away what an earlier entry of the same
 // archive has written. Docker accepts them, and then cannot export the layer
 // again: the file that tar-split wants is gone.
+//
+// It remembers paths by a hash that nobody outside can foresee, so that a
+// million of them take little. Two that met would make it refuse an archive,
+// once in tens of millions of such.
 type overlap struct {
-	paths          map[string]uint8
+	paths          map[uint64]uint8
+	seed           maphash.Seed
 	throughSymlink bool
 }
+
+func (o *overlap) key(p string) uint64 { return maphash.String(o.seed, p) }
 
 func (o *overlap) check(e *Entry) error {
 	if e.Kind == Ignored || e.Kind == Opaque {
 		return nil
 	}
 	if o.paths == nil {
-		o.paths = make(map[string]uint8)
+		o.paths, o.seed = make(map[uint64]uint8), maphash.MakeSeed()
 	}
-	was := o.paths[e.Path]
+	at := o.key(e.Path)
+	was := o.paths[at]
 	if was&holdsPayload != 0 {
 		return refuse(e.Name, "removes or replaces %s, which the same archive has written", Shown(e.Path))
 	}
@@ -48,10 +59,11 @@ func (o *overlap) check(e *Entry) error {
 		mark |= abovePayload
 	}
 	if now != 0 {
-		o.paths[e.Path] = now
+		o.paths[at] = now
 	}
 	for dir := path.Dir(e.Path); dir != "." && dir != "/"; dir = path.Dir(dir) {
-		d := o.paths[dir]
+		at := o.key(dir)
+		d := o.paths[at]
 		if d&holdsPayload != 0 {
 			return refuse(e.Name, "lies beneath %s, which the same archive has written as a file", Shown(dir))
 		}
@@ -61,7 +73,7 @@ func (o *overlap) check(e *Entry) error {
 		if d&mark == mark {
 			break
 		}
-		o.paths[dir] = d | mark
+		o.paths[at] = d | mark
 	}
 	return nil
 }

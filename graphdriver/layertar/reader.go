@@ -24,6 +24,10 @@ type Tap interface {
 const (
 	readAhead    = 256 << 10
 	trailerChunk = 64 << 10
+	// maxHeaders bounds what comes before an entry's payload: an extended
+	// header, a long name and a long link, each of which the parser takes up to
+	// 1 MiB of, and no bound on how many.
+	maxHeaders = 4 << 20
 )
 
 // Reader is the Source over an uncompressed stream.
@@ -41,16 +45,20 @@ type Reader struct {
 	err     error
 	seen    overlap
 	entries int64
+	most    int64 // entries that there may be; 0 for no bound
 	scratch []byte
 }
 
 // NewReader reads the archive in r; tap may be nil.
 func NewReader(r io.Reader, tap Tap) *Reader {
-	in := &counter{r: bufio.NewReaderSize(r, readAhead)}
+	in := &counter{r: bufio.NewReaderSize(r, readAhead), left: math.MaxInt64}
 	tr := tar.NewReader(in)
 	tr.RawAccounting = true
 	return &Reader{in: in, tr: tr, tap: tap, crc: NewCRC()}
 }
+
+// Limit refuses an archive of more entries than that, which for 0 is none.
+func (r *Reader) Limit(entries int64) { r.most = entries }
 
 // Next implements Source.
 func (r *Reader) Next() (*Entry, error) {
@@ -81,7 +89,9 @@ func (r *Reader) next() (*Entry, error) {
 	if err := r.finishPayload(); err != nil {
 		return nil, err
 	}
+	r.in.left = maxHeaders
 	hdr, err := r.tr.Next()
+	r.in.left = math.MaxInt64
 	if err != nil && err != io.EOF {
 		return nil, r.describe(err)
 	}
@@ -99,7 +109,9 @@ func (r *Reader) next() (*Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.entries++
+	if r.entries++; r.most > 0 && r.entries > r.most {
+		return nil, &EntriesError{Most: r.most}
+	}
 	r.cur, r.left = e, e.Size
 	r.crc.Reset()
 	if e.Size == 0 {
@@ -209,6 +221,9 @@ func (r *Reader) trailer() error {
 
 // describe tells a malformed archive from a failing reader.
 func (r *Reader) describe(err error) error {
+	if errors.Is(err, errHeaders) {
+		return fmt.Errorf("at byte %d: %w: %w", r.in.n, err, ErrRefused)
+	}
 	if r.in.err != nil && r.in.err != io.EOF {
 		return r.in.err
 	}
@@ -223,6 +238,11 @@ func toEntry(hdr *tar.Header) (*Entry, error) {
 		if strings.HasPrefix(key, "GNU.sparse.") {
 			return nil, refuse(hdr.Name, "sparse files cannot be exported byte for byte; repack without --sparse")
 		}
+	}
+	if len(hdr.PAXRecords) > 0 {
+		// The records are pieces of one string, up to 1 MiB of it: who keeps a
+		// name would keep all of them.
+		hdr.Name, hdr.Linkname = strings.Clone(hdr.Name), strings.Clone(hdr.Linkname)
 	}
 	e := &Entry{Name: hdr.Name, Mode: uint32(hdr.Mode) & 0o7777, ModTime: hdr.ModTime}
 	switch hdr.Typeflag {
@@ -299,15 +319,22 @@ func id32(v int64) bool { return v >= 0 && v < math.MaxUint32 }
 
 // counter counts what the parser consumed and keeps the reader's own error.
 type counter struct {
-	r   *bufio.Reader
-	n   int64
-	err error
-	tee *bytes.Buffer
+	r    *bufio.Reader
+	n    int64
+	left int64 // that may be read before it is too much
+	err  error
+	tee  *bytes.Buffer
 }
 
+var errHeaders = fmt.Errorf("the headers of one entry are longer than %d bytes", maxHeaders)
+
 func (c *counter) Read(p []byte) (int, error) {
+	if c.left <= 0 {
+		return 0, errHeaders
+	}
 	n, err := c.r.Read(p)
 	c.n += int64(n)
+	c.left -= int64(n)
 	if err != nil {
 		c.err = err
 	}

@@ -40,7 +40,7 @@ func fillXattrs(e *Entry, hdr *tar.Header) error {
 		if name == accessACL && len(value) == 4+3*8 {
 			continue // no more than the mode, and the kernel makes just that of it
 		}
-		e.Xattrs = append(e.Xattrs, Xattr{Name: name, Value: value})
+		e.Xattrs = append(e.Xattrs, Xattr{Name: strings.Clone(name), Value: strings.Clone(value)})
 	}
 	slices.SortFunc(e.Xattrs, func(a, b Xattr) int { return strings.Compare(a.Name, b.Name) })
 	return nil

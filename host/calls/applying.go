@@ -123,9 +123,17 @@ func (a *applying) fill(buf []byte) (int, error) {
 		a.batch = append(a.batch, p)
 		a.next++
 		a.open++
-		held += e.Size
+		held += e.Size + attrBytes(e)
 	}
 	return len(out), nil
+}
+
+// attrBytes is what an entry's attributes take, which is not in its record.
+func attrBytes(e *layertar.Entry) (n int64) {
+	for _, x := range e.Xattrs {
+		n += int64(len(x.Name) + len(x.Value))
+	}
+	return n
 }
 
 func (a *applying) parse() (*layertar.Entry, error) {

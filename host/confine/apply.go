@@ -71,10 +71,12 @@ type Applier struct {
 	open  map[string]*parent
 	clock uint64
 	times map[uint64]touched // by inode of the directory
+	named int                // bytes of the paths in times
 	// made holds what this archive brought, by directory inode and name.
 	made map[uint64]madeKind
 	// recheck lists payloads that were reached through a symlink.
 	recheck []aliasedFile
+	aliased int // bytes that recheck takes
 
 	jobs    chan *job
 	workers sync.WaitGroup
@@ -159,6 +161,9 @@ func (a *Applier) apply(ctx context.Context, e *layertar.Entry, p string, body P
 		return false, context.Cause(ctx)
 	}
 	if err := a.settleLate(ctx); err != nil {
+		return false, err
+	}
+	if err := a.spare(ctx); err != nil {
 		return false, err
 	}
 	a.done.Entries++
@@ -281,7 +286,7 @@ func (a *Applier) whiteout(ctx context.Context, p string) error {
 	defer unix.Close(fd)
 	if st, err := statFd(fd); err == nil {
 		if _, known := a.times[st.Ino]; !known {
-			a.times[st.Ino] = touched{path: dirOf(p), mtime: st.Mtim}
+			a.touch(st.Ino, dirOf(p), st.Mtim)
 		}
 	}
 	err = removeAt(ctx, a.base.meter, fd, name, a.mayRemove)
@@ -370,27 +375,6 @@ func (a *Applier) Finish(ctx context.Context) (Applied, error) {
 // Forget drops what is known of names, after Wait: somebody may have moved
 // directories.
 func (a *Applier) Forget() { a.forgetAll() }
-
-func (a *Applier) setDirTimes() error {
-	for ino, t := range a.times {
-		fd, err := a.base.open(t.path, unix.O_RDONLY|unix.O_DIRECTORY, 0, InRoot)
-		if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) {
-			continue // removed by a later entry
-		}
-		if err != nil {
-			return err
-		}
-		st, err := statFd(fd)
-		if err == nil && st.Ino == ino && st.Mtim != t.mtime {
-			err = futimens(fd, timespec(t.mtime), timespec(t.mtime))
-		}
-		unix.Close(fd)
-		if err != nil {
-			return &PathError{Op: "set times of", Path: t.path, Err: err}
-		}
-	}
-	return nil
-}
 
 func refused(p, why string) error {
 	return fmt.Errorf("%s: %s: %w", layertar.Shown(p), why, layertar.ErrRefused)

@@ -92,7 +92,7 @@ func (a *Applier) dress(fd int, e *layertar.Entry, mtime Time, fresh bool) error
 	if err != nil {
 		return err
 	}
-	a.times[st.Ino] = touched{path: e.Path, mtime: mtime}
+	a.touch(st.Ino, e.Path, mtime)
 	if h := a.open[e.Path]; h != nil && h.ino == st.Ino {
 		h.mode.Store(st.Mode)
 	}
@@ -384,7 +384,12 @@ func (a *Applier) write(j *job) error {
 		}
 		a.mu.Lock()
 		a.recheck = append(a.recheck, aliasedFile{path: j.path, dev: st.Dev, ino: st.Ino})
+		a.aliased += len(j.path) + aliasedSize
+		many := a.aliased > mostAliased
 		a.mu.Unlock()
+		if many {
+			return refused(j.path, "too many files of the layer lie beneath its own symlinks")
+		}
 	}
 	return futimens(fd, timespec(j.mtime), timespec(j.mtime))
 }

@@ -97,7 +97,7 @@ func (a *Applier) keep(fd int, p string, aliased bool) (*parent, error) {
 		return nil, err
 	}
 	if _, known := a.times[st.Ino]; !known {
-		a.times[st.Ino] = touched{path: p, mtime: st.Mtim}
+		a.touch(st.Ino, p, st.Mtim)
 	}
 	h := &parent{fd: fd, ino: st.Ino, aliased: aliased}
 	h.mode.Store(st.Mode)

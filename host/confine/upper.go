@@ -3,6 +3,7 @@ package confine
 import (
 	"context"
 	"errors"
+	"hash/maphash"
 	"path"
 
 	"golang.org/x/sys/unix"
@@ -18,18 +19,26 @@ type upper struct {
 	// whiteouts are the marks that this archive made, by Applier.key; cut are
 	// the directories it made opaque.
 	whiteouts map[uint64]struct{}
-	cut       map[string]struct{}
+	cut       map[uint64]struct{} // by seed
+	seed      maphash.Seed
 }
 
 func newUpper(s *Stack) *upper {
 	if s == nil {
 		return nil
 	}
-	u := &upper{opaque: s.opaque, whiteouts: map[uint64]struct{}{}, cut: map[string]struct{}{}}
+	u := &upper{opaque: s.opaque, whiteouts: map[uint64]struct{}{}, cut: map[uint64]struct{}{}, seed: maphash.MakeSeed()}
 	if len(s.dirs) > 1 {
 		u.below = NewStack(s.dirs[1:], s.UserAttrs())
 	}
 	return u
+}
+
+func (u *upper) setCut(p string) { u.cut[maphash.String(u.seed, p)] = struct{}{} }
+
+func (u *upper) isCut(p string) bool {
+	_, is := u.cut[maphash.String(u.seed, p)]
+	return is
 }
 
 // find looks for what lies beneath at p and is still to be seen.
@@ -39,7 +48,7 @@ func (u *upper) find(p string) (*Dir, *Stat, error) {
 		return nil, nil, gone
 	}
 	for up := path.Dir(p); ; up = path.Dir(up) {
-		if _, cut := u.cut[up]; cut {
+		if u.isCut(up) {
 			return nil, nil, gone
 		}
 		if up == "." {
@@ -95,7 +104,7 @@ func (a *Applier) hide(ctx context.Context, e *layertar.Entry, p string, mtime T
 // hidden tells whether the name at p has a mark already since the root is
 // opaque; to take that away would bring back what it hides.
 func (a *Applier) hidden(p string) (bool, error) {
-	if _, cut := a.upper.cut["."]; !cut || path.Dir(p) != "." {
+	if !a.upper.isCut(".") || path.Dir(p) != "." {
 		return false, nil
 	}
 	h, err := a.dir(".", Time{})
@@ -121,7 +130,7 @@ func (a *Applier) cutOff(ctx context.Context, p string, mtime Time) error {
 	if err := a.Wait(ctx); err != nil {
 		return err
 	}
-	a.upper.cut[p] = struct{}{}
+	a.upper.setCut(p)
 	if p == "." {
 		return a.hideAll(ctx)
 	}
@@ -184,7 +193,7 @@ func (a *Applier) cutOwn(h *parent, name string) error {
 		return err
 	}
 	defer unix.Close(fd)
-	a.upper.cut[name] = struct{}{}
+	a.upper.setCut(name)
 	return setOpaque(fd, a.upper.opaque)
 }
 
@@ -196,7 +205,7 @@ func (a *Applier) overMark(h *parent, name, p string) error {
 		return nil
 	}
 	delete(a.upper.whiteouts, key)
-	a.upper.cut[p] = struct{}{}
+	a.upper.setCut(p)
 	fd, err := openOwnDirAt(h.fd, name)
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/bulkhead/bulkhead/image/input"
 	"github.com/bulkhead/bulkhead/image/internal/brief"
+	"github.com/bulkhead/bulkhead/image/internal/jsonsize"
 )
 
 // readDocument reads a whole small file.
@@ -67,6 +68,9 @@ func blobPath(d digest.Digest) string {
 func decode(name string, data []byte, v any) error {
 	if !utf8.Valid(data) {
 		return refuse("%s: not UTF-8", name)
+	}
+	if err := jsonsize.Check(data); err != nil {
+		return refuse("%s: %w", name, err)
 	}
 	if err := json.Unmarshal(data, v); err != nil {
 		return refuse("%s: %w", name, brief.Error(err))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/bulkhead/bulkhead/graphdriver/layertar"
 	"github.com/bulkhead/bulkhead/image/input"
 	"github.com/bulkhead/bulkhead/layer"
 )
@@ -37,7 +38,7 @@ func (l *loader) layer(ctx context.Context, b blob, parent layer.ChainID, id lay
 	if err != nil {
 		return nil, err
 	}
-	tar, kind, err := input.Decompress(held)
+	tar, kind, err := input.Decompress(held, l.opts.Limits.Window)
 	if err != nil {
 		return nil, err
 	}
@@ -47,8 +48,12 @@ func (l *loader) layer(ctx context.Context, b blob, parent layer.ChainID, id lay
 	}
 	ahead := readAhead(tar)
 	defer ahead.Close()
-	bounded := &bounded{r: ahead, layer: l.opts.Limits.Layer, left: &l.left}
-	lay, err := l.ses.Register(ctx, &counted{ctx, bounded, l.out}, parent, layer.RegisterOptions{Expected: id})
+	bounded := &bounded{r: ahead, limits: l.opts.Limits, layer: l.opts.Limits.Layer, left: &l.left}
+	lay, err := l.ses.Register(ctx, &counted{ctx, bounded, l.out}, parent, layer.RegisterOptions{Expected: id, Entries: l.opts.Limits.Entries})
+	var many *layertar.EntriesError
+	if errors.As(err, &many) {
+		return nil, fmt.Errorf("%w; raise limits.entries to store it", err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -66,9 +71,10 @@ func (l *loader) layer(ctx context.Context, b blob, parent layer.ChainID, id lay
 // bounded fails when a layer, or all of them together, turn out longer than
 // allowed.
 type bounded struct {
-	r     io.Reader
-	layer int64
-	left  *int64
+	r      io.Reader
+	limits Limits
+	layer  int64 // what is left of limits.Layer
+	left   *int64
 }
 
 func (b *bounded) Read(p []byte) (int, error) {
@@ -76,12 +82,10 @@ func (b *bounded) Read(p []byte) (int, error) {
 	b.layer -= int64(n)
 	*b.left -= int64(n)
 	if b.layer < 0 {
-		return 0, refuse("layer is longer decompressed than is allowed: %w", errTooLong)
+		return 0, refuse("it has more than %d bytes decompressed; raise limits.layer to store it", b.limits.Layer)
 	}
 	if *b.left < 0 {
-		return 0, refuse("layers are longer decompressed than is allowed: %w", errTooLong)
+		return 0, refuse("all layers together have more than %d bytes decompressed; raise limits.load to store them", b.limits.Total)
 	}
 	return n, err
 }
-
-var errTooLong = errors.New("limit reached")

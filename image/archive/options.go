@@ -16,9 +16,18 @@ type Limits struct {
 	// Config is the longest image configuration, by default
 	// image.MaxConfigSize, which it cannot exceed.
 	Config int64
+	// Configs is how long the configurations of all images may be together, by
+	// default 32 MiB.
+	Configs int64
 	// Images is how many images, manifests and indexes an archive may have,
-	// by default 1024.
-	Images int
+	// by default 1024; Names is how many names it may give them, by default
+	// 16384.
+	Images, Names int
+	// Entries is how many a layer may have, by default DefaultEntries.
+	Entries int64
+	// Window is the largest window of a layer in zstd, by default
+	// input.DefaultWindow.
+	Window int64
 	// Layer is how many bytes one layer may have decompressed, by default
 	// 64 GiB.
 	Layer int64
@@ -26,7 +35,19 @@ type Limits struct {
 	Total int64
 }
 
+// DefaultEntries is how many entries a layer may have if nothing else is said.
+const DefaultEntries = 1 << 20
+
 func (l Limits) fill() Limits {
+	if l.Configs == 0 {
+		l.Configs = 32 << 20
+	}
+	if l.Names == 0 {
+		l.Names = 1 << 14
+	}
+	if l.Entries == 0 {
+		l.Entries = DefaultEntries
+	}
 	if l.Manifest == 0 {
 		l.Manifest = 4 << 20
 	}

@@ -44,7 +44,7 @@ func plan(in input.Archive, opts LoadOptions) ([]*planned, error) {
 	if len(images) == 0 {
 		return nil, refuse("there is no image in it")
 	}
-	return merge(images), nil
+	return images, nil
 }
 
 // unknownFormat says what an archive is that is neither of the two.
@@ -69,9 +69,9 @@ func newPlanned(raw []byte, layers []blob) (*planned, error) {
 	if err != nil {
 		return nil, refuse("%w", err)
 	}
-	p := &planned{id: image.IDOf(raw), raw: raw, config: config, layers: layers}
-	if n := len(config.RootFS.DiffIDs); n != len(layers) {
-		return nil, refuse("image %s: %d layers in the manifest, %d in the configuration", p.id.Short(), len(layers), n)
+	p := &planned{id: image.IDOf(raw), raw: raw, config: config}
+	if p, err = p.again(layers); err != nil {
+		return nil, err
 	}
 	if config.OS != "" && config.OS != "linux" {
 		return nil, refuse("image %s is for %.100q, and cannot be used on linux", p.id.Short(), config.OS)
@@ -79,19 +79,44 @@ func newPlanned(raw []byte, layers []blob) (*planned, error) {
 	return p, nil
 }
 
-// merge makes one of images that occur several times.
-func merge(images []*planned) []*planned {
-	var merged []*planned
-	byID := map[image.ID]*planned{}
-	for _, p := range images {
-		if first := byID[p.id]; first != nil {
-			first.names = append(first.names, p.names...)
-			continue
-		}
-		byID[p.id] = p
-		merged = append(merged, p)
+// again is an image of the same configuration with layers from elsewhere. Of
+// no image it is none.
+func (p *planned) again(layers []blob) (*planned, error) {
+	if p == nil {
+		return nil, nil
 	}
-	return merged
+	if n := len(p.config.RootFS.DiffIDs); n != len(layers) {
+		return nil, refuse("image %s: %d layers in the manifest, %d in the configuration", p.id.Short(), len(layers), n)
+	}
+	return &planned{id: p.id, raw: p.raw, config: p.config, layers: layers}, nil
+}
+
+// plans are the images of an archive so far, each once: what is planned is
+// held until all of it is loaded.
+type plans struct {
+	most   int64 // bytes of all configurations
+	raw    int64
+	images []*planned
+	byID   map[image.ID]*planned
+}
+
+func newPlans(limits Limits) *plans {
+	return &plans{most: limits.Configs, byID: map[image.ID]*planned{}}
+}
+
+// add takes an image, or its names if it is there already, and returns the
+// one that is kept.
+func (s *plans) add(p *planned) (*planned, error) {
+	if first := s.byID[p.id]; first != nil {
+		first.names = append(first.names, p.names...)
+		return first, nil
+	}
+	if s.raw += int64(len(p.raw)); s.raw > s.most {
+		return nil, refuse("the configurations of its images have more than %d bytes together", s.most)
+	}
+	s.byID[p.id] = p
+	s.images = append(s.images, p)
+	return p, nil
 }
 
 func refuse(format string, args ...any) error {

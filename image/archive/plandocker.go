@@ -40,15 +40,17 @@ func planDocker(in input.Archive, opts LoadOptions) ([]*planned, error) {
 	if len(items) > opts.Limits.Images {
 		return nil, refuse("manifest.json lists %d images, more than %d", len(items), opts.Limits.Images)
 	}
-	images := make([]*planned, 0, len(items))
+	images, byConfig := newPlans(opts.Limits), map[string]*planned{}
 	for _, item := range items {
-		p, err := planItem(in, item, opts)
+		p, err := planItem(in, item, byConfig[item.Config], opts)
 		if err != nil {
 			return nil, err
 		}
-		images = append(images, p)
+		if byConfig[item.Config], err = images.add(p); err != nil {
+			return nil, err
+		}
 	}
-	return images, checkParents(images)
+	return images.images, checkParents(images.images)
 }
 
 func parseManifest(data []byte) ([]manifestItem, error) {
@@ -59,19 +61,17 @@ func parseManifest(data []byte) ([]manifestItem, error) {
 	return items, nil
 }
 
-func planItem(in input.Archive, item manifestItem, opts LoadOptions) (*planned, error) {
-	raw, err := readDocument(in, item.Config, opts.Limits.Config)
-	if err != nil {
-		return nil, err
-	}
-	if want, ok := promised(item.Config); ok && digest.FromBytes(raw) != want {
-		return nil, refuse("%s has digest %s: %w", item.Config, digest.FromBytes(raw), ErrMismatch)
-	}
+// planItem plans one image; known is one of the same configuration, if there
+// was one.
+func planItem(in input.Archive, item manifestItem, known *planned, opts LoadOptions) (*planned, error) {
 	layers := make([]blob, len(item.Layers))
 	for i, name := range item.Layers {
 		layers[i] = blob{name: name}
 	}
-	p, err := newPlanned(raw, layers)
+	p, err := known.again(layers)
+	if known == nil {
+		p, err = planConfig(in, item, layers, opts)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -84,6 +84,18 @@ func planItem(in input.Archive, item manifestItem, opts LoadOptions) (*planned, 
 		p.names = append(p.names, tag)
 	}
 	return p, nil
+}
+
+// planConfig reads the configuration that an item names.
+func planConfig(in input.Archive, item manifestItem, layers []blob, opts LoadOptions) (*planned, error) {
+	raw, err := readDocument(in, item.Config, opts.Limits.Config)
+	if err != nil {
+		return nil, err
+	}
+	if want, ok := promised(item.Config); ok && digest.FromBytes(raw) != want {
+		return nil, refuse("%s has digest %s: %w", item.Config, digest.FromBytes(raw), ErrMismatch)
+	}
+	return newPlanned(raw, layers)
 }
 
 // promised is the digest that a file's place in an OCI layout promises. In

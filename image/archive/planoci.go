@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/bulkhead/bulkhead/image/input"
@@ -38,7 +39,18 @@ type ociPlan struct {
 	in   input.Archive
 	opts LoadOptions
 	read int // documents read, to bound the work
+	// manifests and configs were read before, by what describes them.
+	manifests, configs map[described]*planned
 }
+
+// described is what tells one document from another.
+type described struct {
+	mediaType string
+	digest    digest.Digest
+	size      int64
+}
+
+func describe(d ocispec.Descriptor) described { return described{d.MediaType, d.Digest, d.Size} }
 
 // planOCI reads index.json and what it leads to. Every entry is an image of
 // its own; where one is an index, the image for this platform is taken.
@@ -50,12 +62,12 @@ func planOCI(in input.Archive, opts LoadOptions) ([]*planned, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &ociPlan{in: in, opts: opts}
+	r := &ociPlan{in: in, opts: opts, manifests: map[described]*planned{}, configs: map[described]*planned{}}
 	index, err := r.index("index.json", data)
 	if err != nil {
 		return nil, err
 	}
-	var images []*planned
+	images := newPlans(opts.Limits)
 	for _, group := range group(index.Manifests) {
 		chosen, err := r.choose(group, 0)
 		if err != nil {
@@ -66,10 +78,12 @@ func planOCI(in input.Archive, opts LoadOptions) ([]*planned, error) {
 			if err != nil {
 				return nil, err
 			}
-			images = append(images, p)
+			if r.manifests[describe(c)], err = images.add(p); err != nil {
+				return nil, err
+			}
 		}
 	}
-	return images, nil
+	return images.images, nil
 }
 
 // index reads an index that is not longer than allowed.
@@ -135,15 +149,23 @@ func group(entries []ocispec.Descriptor) [][]ocispec.Descriptor {
 
 // image reads one manifest and the configuration that it names.
 func (r *ociPlan) image(d ocispec.Descriptor) (*planned, error) {
+	p, err := r.unnamed(d)
+	if err != nil {
+		return nil, err
+	}
+	p.names, err = ociNames(d.Annotations)
+	return p, err
+}
+
+func (r *ociPlan) unnamed(d ocispec.Descriptor) (*planned, error) {
+	if known := r.manifests[describe(d)]; known != nil {
+		return known.again(known.layers)
+	}
 	data, err := r.blob(d)
 	if err != nil {
 		return nil, err
 	}
 	m, err := parseImageManifest(blobPath(d.Digest), d.MediaType, data)
-	if err != nil {
-		return nil, err
-	}
-	raw, err := readBlob(r.in, *m.Config, r.opts.Limits.Config)
 	if err != nil {
 		return nil, err
 	}
@@ -155,11 +177,17 @@ func (r *ociPlan) image(d ocispec.Descriptor) (*planned, error) {
 		}
 		layers[i] = blob{name: name, promise: &m.Layers[i]}
 	}
-	p, err := newPlanned(raw, layers)
+	if known := r.configs[describe(*m.Config)]; known != nil {
+		return known.again(layers)
+	}
+	raw, err := readBlob(r.in, *m.Config, r.opts.Limits.Config)
 	if err != nil {
 		return nil, err
 	}
-	p.names, err = ociNames(d.Annotations)
+	p, err := newPlanned(raw, layers)
+	if err == nil {
+		r.configs[describe(*m.Config)] = p
+	}
 	return p, err
 }
 

@@ -41,11 +41,15 @@ type File interface {
 type Limits struct {
 	// Entries of a tar, by default 65536.
 	Entries int
-	// Name is the longest name or link target in bytes, by default 4096.
-	Name int
+	// Name is the longest name or link target in bytes, by default 4096; Names
+	// is how long they may be all together, by default 16 MiB.
+	Name, Names int
 	// Spool is how many bytes of a pipe or of decompressed data may be put
 	// in a temporary file, by default 256 GiB.
 	Spool int64
+	// Window is the largest window of a zstd stream, which is held in memory,
+	// by default DefaultWindow.
+	Window int64
 }
 
 func (l Limits) fill() Limits {
@@ -54,6 +58,12 @@ func (l Limits) fill() Limits {
 	}
 	if l.Name == 0 {
 		l.Name = 4096
+	}
+	if l.Names == 0 {
+		l.Names = 16 << 20
+	}
+	if l.Window == 0 {
+		l.Window = DefaultWindow
 	}
 	if l.Spool == 0 {
 		l.Spool = 256 << 30
@@ -95,7 +105,7 @@ func Read(ctx context.Context, r io.ReadCloser, opts Options) (Archive, error) {
 	if f, ok := r.(*os.File); ok && plain(f) {
 		return openFile(f, limits)
 	}
-	spooled, err := spool(ctx, r, opts.TempDir, limits.Spool)
+	spooled, err := spool(ctx, r, opts.TempDir, limits)
 	if err != nil {
 		return nil, errors.Join(err, r.Close())
 	}

@@ -12,7 +12,7 @@ import (
 
 // spool copies what r yields, decompressed, into a temporary file that has
 // no name, so that nothing is left of it however the process ends.
-func spool(ctx context.Context, r io.Reader, dir string, limit int64) (_ *os.File, err error) {
+func spool(ctx context.Context, r io.Reader, dir string, limits Limits) (_ *os.File, err error) {
 	if dir == "" {
 		dir = os.TempDir()
 	}
@@ -27,12 +27,12 @@ func spool(ctx context.Context, r io.Reader, dir string, limit int64) (_ *os.Fil
 	}()
 	source, stop := interruptible(ctx, r)
 	defer stop()
-	plain, _, err := Decompress(source)
+	plain, _, err := Decompress(source, limits.Window)
 	if err != nil {
 		return nil, err
 	}
 	defer plain.Close()
-	n, err := io.Copy(f, io.LimitReader(plain, limit+1))
+	n, err := io.Copy(f, io.LimitReader(plain, limits.Spool+1))
 	var full *os.PathError
 	if errors.As(err, &full) && full.Path == f.Name() {
 		return nil, fmt.Errorf("keep the archive in %s (temp-dir names another place): %w", dir, full.Err)
@@ -40,8 +40,8 @@ func spool(ctx context.Context, r io.Reader, dir string, limit int64) (_ *os.Fil
 	if err != nil {
 		return nil, fmt.Errorf("read the archive: %w", err)
 	}
-	if n > limit {
-		return nil, refuse("longer than %d bytes", limit)
+	if n > limits.Spool {
+		return nil, refuse("longer than %d bytes; raise limits.spool to read more from a pipe, or of what is compressed", limits.Spool)
 	}
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return nil, err

@@ -14,6 +14,7 @@ import (
 type tarArchive struct {
 	f       *os.File
 	entries map[string]tarEntry
+	named   int // bytes of all names and links
 }
 
 type tarEntry struct {
@@ -70,11 +71,15 @@ func (a *tarArchive) add(hdr *tar.Header, offset int64, limits Limits) error {
 			return refuse("entry %q: sparse file", hdr.Name)
 		}
 	}
+	if a.named += len(name) + len(hdr.Linkname); a.named > limits.Names {
+		return refuse("the names of its entries have more than %d bytes together", limits.Names)
+	}
 	old, twice := a.entries[name]
 	if twice && (old.kind != tar.TypeDir || hdr.Typeflag != tar.TypeDir) {
 		return refuse("entry %q: twice in the archive", hdr.Name)
 	}
-	a.entries[name] = tarEntry{kind: hdr.Typeflag, offset: offset, size: hdr.Size, link: hdr.Linkname}
+	// Names are pieces of headers, which need not be kept for them.
+	a.entries[strings.Clone(name)] = tarEntry{kind: hdr.Typeflag, offset: offset, size: hdr.Size, link: strings.Clone(hdr.Linkname)}
 	return nil
 }
 

@@ -30,7 +30,7 @@ type Reader struct {
 
 // NewReader returns a Reader of r, which it may read beyond the last entry.
 func NewReader(r io.Reader) *Reader {
-	return &Reader{r: bufio.NewReaderSize(r, lineBuffer), seen: names{}, limit: limitReader{max: MaxEntry}}
+	return &Reader{r: bufio.NewReaderSize(r, lineBuffer), seen: newNames(), limit: limitReader{max: MaxEntry}}
 }
 
 // Next returns the next entry, valid until the following call, or io.EOF.

@@ -3,6 +3,7 @@ package tarsplit
 import (
 	"encoding/base64"
 	"encoding/json"
+	"hash/maphash"
 	"io"
 	"path/filepath"
 	"strconv"
@@ -21,7 +22,7 @@ type Writer struct {
 }
 
 // NewWriter returns a Writer to w.
-func NewWriter(w io.Writer) *Writer { return &Writer{w: w, seen: names{}} }
+func NewWriter(w io.Writer) *Writer { return &Writer{w: w, seen: newNames()} }
 
 // AddEntry writes one entry and returns its position; e.Position is not
 // looked at. A second file of the same cleaned path is
@@ -87,17 +88,25 @@ func appendString(b []byte, s string) []byte {
 	return append(b, '"')
 }
 
-// names are the paths of the files so far.
-type names map[string]struct{}
+// names are the paths of the files so far, by a hash of 128 bits that nobody
+// outside can foresee: a million take little memory, however long they are.
+type names struct {
+	seeds [2]maphash.Seed
+	seen  map[[2]uint64]struct{}
+}
+
+func newNames() names {
+	return names{seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}, seen: map[[2]uint64]struct{}{}}
+}
 
 func (n names) add(e *storage.Entry) error {
 	if e.Type != storage.FileType {
 		return nil
 	}
 	clean := filepath.Clean(e.GetName())
-	before := len(n)
-	n[clean] = struct{}{}
-	if len(n) == before {
+	before := len(n.seen)
+	n.seen[[2]uint64{maphash.String(n.seeds[0], clean), maphash.String(n.seeds[1], clean)}] = struct{}{}
+	if len(n.seen) == before {
 		return storage.ErrDuplicatePath
 	}
 	return nil

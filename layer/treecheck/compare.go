@@ -168,11 +168,24 @@ func (c *comparison) metadata(p string, want *node, got *graphdriver.StoredNode,
 	return c.say(p, "%s", strings.Join(bad, ", "))
 }
 
-// sameTime allows for moby, which moves times before 1970 to it, and whose
+// beyond tells whether got is the first or last time of a file system, which
+// makes that of what lies beyond it. (s_time_min and s_time_max in Linux: of
+// 32 bits, ext4, and xfs without and with bigtime.)
+func beyond(want, got int64) bool {
+	switch got {
+	case -1 << 31, 0:
+		return want < got
+	case 1<<31 - 1, 1<<32 - 1, 15032385535, 16299260424:
+		return want > got
+	}
+	return false
+}
+
+// sameTime allows for times that the file system does not have, and for moby, which moves times before 1970 to it, and whose
 // archives have whole seconds: a layer that BuildKit made was never filled
 // from its archive, and has the times of when its files were written.
 func sameTime(want *node, got *graphdriver.StoredNode) bool {
-	if want.sec < 0 && got.MtimeSec == 0 && got.MtimeNsec == 0 {
+	if got.MtimeNsec == 0 && beyond(want.sec, got.MtimeSec) {
 		return true
 	}
 	return got.MtimeSec == want.sec && (got.MtimeNsec == want.nsec || want.nsec == 0)

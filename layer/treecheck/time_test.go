@@ -18,6 +18,10 @@ func TestAnArchivesWholeSecondsStandForAnyTimeWithin(t *testing.T) {
 		{stamped{10, 0}, stamped{11, 0}, false},
 		{stamped{-5, 0}, stamped{0, 0}, true}, // moby's
 		{stamped{-5, 0}, stamped{1, 0}, false},
+		{stamped{1 << 40, 7}, stamped{15032385535, 0}, true}, // ext4's last
+		{stamped{1 << 40, 0}, stamped{15032385534, 0}, false},
+		{stamped{-1 << 40, 0}, stamped{-1 << 31, 0}, true},
+		{stamped{5, 0}, stamped{1<<31 - 1, 0}, false},
 	} {
 		want := &node{sec: test.archive.sec, nsec: test.archive.nsec}
 		got := &graphdriver.StoredNode{MtimeSec: test.disk.sec, MtimeNsec: test.disk.nsec}

@@ -1,0 +1,112 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/bulkhead/bulkhead/image/archive/hostile"
+)
+
+// mostMemory is what loading any archive may take, in bytes.
+const mostMemory = 200_000_000
+
+// hostileLimits are those of the tests: archives come up to them sooner than
+// to the defaults.
+var hostileLimits = []string{"BULKHEAD_LIMITS_LAYER=1GiB", "BULKHEAD_LIMITS_LOAD=3GiB", "BULKHEAD_LIMITS_SPOOL=2GiB"}
+
+// hostileCase and hostilePath make this binary write an archive and end.
+const hostileCase, hostilePath = "BULKHEAD_HOSTILE_CASE", "BULKHEAD_HOSTILE_PATH"
+
+func TestMain(m *testing.M) {
+	name := os.Getenv(hostileCase)
+	if name == "" {
+		os.Exit(m.Run())
+	}
+	path := os.Getenv(hostilePath)
+	for _, c := range hostile.Cases() {
+		if c.Name != name {
+			continue
+		}
+		f, err := os.Create(path)
+		if err == nil {
+			err = errors.Join(c.Write(f, filepath.Dir(path)), f.Close())
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
+}
+
+func TestNoArchiveTakesMuchMemoryOrLeavesAnything(t *testing.T) {
+	for _, driver := range []string{"vfs", "overlay2"} {
+		t.Run(driver, func(t *testing.T) {
+			for _, c := range hostile.Cases() {
+				// What is refused before a driver has to do with it is so for all.
+				if c.Heavy && (driver == "vfs" || c.Verdict == hostile.Stored) {
+					t.Run(c.Name, func(t *testing.T) { loadHostile(t, newProgramOn(t, driver), c) })
+				}
+			}
+		})
+	}
+}
+
+func loadHostile(t *testing.T, p *program, c hostile.Case) {
+	temp := t.TempDir()
+	p.env = append(append(p.env, hostileLimits...), "BULKHEAD_TEMP_DIR="+temp)
+	path := filepath.Join(t.TempDir(), "archive")
+	// Another process makes it: what a child is said to have taken is at least
+	// what its parent had.
+	make := exec.Command(os.Args[0])
+	make.Env = append(os.Environ(), hostileCase+"="+c.Name, hostilePath+"="+path)
+	if r := finish(t, make); r.code != 0 {
+		t.Fatal(r.stderr)
+	}
+	began := time.Now()
+	r, most := measured(t, p.command("image", "load", "-q", "-i", path))
+	t.Logf("%d MB, %.1f s: %s", most/1e6, time.Since(began).Seconds(), strings.TrimSpace(r.stdout[:min(len(r.stdout), 200)]+r.stderr))
+	if most > mostMemory {
+		t.Errorf("it took %d bytes of memory", most)
+	}
+	if left, _ := os.ReadDir(temp); len(left) != 0 {
+		t.Errorf("in the directory for temporary files: %v", left)
+	}
+	p.nothingLeft()
+	if c.On(p.driver) == hostile.Stored {
+		if r.code != 0 {
+			t.Errorf("refused, with exit code %d", r.code)
+		}
+		return
+	}
+	if r.code != 1 || strings.Count(r.stderr, "\n") != 1 || !strings.Contains(r.stderr, c.Says) || len(r.stderr) > 1200 {
+		t.Errorf("exit code %d, and it says %.2000q", r.code, r.stderr)
+	}
+	if images := p.ok("image", "ls", "-aq"); images != "" {
+		t.Errorf("images are there: %s", images)
+	}
+}
+
+// measured runs a command and tells its peak of memory.
+func measured(t *testing.T, cmd *exec.Cmd) (result, int64) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage)
+	if !ok {
+		t.Fatal(fmt.Errorf("no usage of %v", cmd.Args))
+	}
+	return result{out.String(), errs.String(), cmd.ProcessState.ExitCode()}, usage.Maxrss << 10
+}
