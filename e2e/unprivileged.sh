@@ -19,7 +19,7 @@ as_nobody() {
 git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$work" 2>/dev/null || true
 cp drivers-wasm/built/*.wasm "$work/drivers-wasm/built/"
 chmod -R a+rX "$work"
-for pkg in ./host ./host/confine ./host/calls ./host/mount ./graphdriver/naivediff ./drivers-wasm/vfs ./layer ./image ./image/archive ./image/archive/hostile; do
+for pkg in ./host ./host/engine/child ./host/engine/process ./host/confine ./host/calls ./host/mount ./graphdriver/naivediff ./drivers-wasm/vfs ./layer ./image ./image/archive ./image/archive/hostile; do
 	name=$(echo "$pkg" | tr -c 'a-z\n' _).test
 	go test -c -o "$work/$name" "$pkg"
 	[ -e "$work/$name" ] || continue # no tests

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/bulkhead/bulkhead/abi"
 	"github.com/bulkhead/bulkhead/host/calls"
 	"github.com/bulkhead/bulkhead/host/engine"
@@ -19,7 +21,7 @@ type guest struct {
 	socket wire.Socket
 	solo   *engine.Solo
 	// attempt is for tests: what the process natively tries at a stage.
-	attempt func(stage, name string)
+	attempt func(stage, name string) error
 }
 
 // The stages at which a test may try something.
@@ -47,7 +49,9 @@ func (g *guest) run() int {
 		g.say(wire.Request{Op: wire.OpLocks, B: [3][]byte{[]byte(err.Error())}})
 		return exitLocks
 	}
-	g.try(beforeLoad, load.Name)
+	if !g.try(beforeLoad, load.Name) {
+		return exitLoad
+	}
 	ctx := context.Background()
 	if err := g.load(ctx, load); err != nil {
 		r := wire.Request{Op: wire.OpRefused, B: [3][]byte{[]byte(cut(err.Error()))}}
@@ -59,6 +63,7 @@ func (g *guest) run() int {
 		return exitLoad
 	}
 	if !load.Compile {
+		unix.Close(cacheFd) // what was to be read is read
 		if err := lockdown.Run(); err != nil {
 			g.say(wire.Request{Op: wire.OpLocks, B: [3][]byte{[]byte(err.Error())}})
 			return exitLocks
@@ -67,14 +72,22 @@ func (g *guest) run() int {
 	if err := g.ready(); err != nil || load.Compile {
 		return exitDone
 	}
-	g.try(afterLoad, load.Name)
+	if !g.try(afterLoad, load.Name) {
+		return exitLoad
+	}
 	return g.serve(ctx)
 }
 
-func (g *guest) try(stage, name string) {
-	if g.attempt != nil {
-		g.attempt(stage, name)
+// try lets a test try something, and reports whether to go on.
+func (g *guest) try(stage, name string) bool {
+	if g.attempt == nil {
+		return true
 	}
+	err := g.attempt(stage, name)
+	if err != nil {
+		g.say(wire.Request{Op: wire.OpRefused, B: [3][]byte{[]byte(err.Error())}})
+	}
+	return err == nil
 }
 
 // prepare locks the process and reads what it is to load. The order comes

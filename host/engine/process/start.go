@@ -62,6 +62,10 @@ func (r *Runtime) keep(k *kept, started chan<- error, theirs, cache *os.File, ac
 		return
 	}
 	defer close(k.done)
+	if err := ours(); err != nil {
+		started <- err
+		return
+	}
 	if err := lockdown.Thread(r.paths(int(cache.Fd()), access)); err != nil {
 		started <- err
 		return
@@ -78,6 +82,26 @@ func (r *Runtime) keep(k *kept, started chan<- error, theirs, cache *os.File, ac
 	if err == nil {
 		k.state, _ = proc.Wait() // of a child of ours that nobody else waits for
 	}
+}
+
+// ours keeps descriptors that this process was started with, or that somebody
+// opened without a thought, from being passed on to processes that it starts.
+func ours() error {
+	names, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		fd, err := strconv.Atoi(name.Name())
+		if err != nil {
+			return err
+		}
+		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil || fd <= 2 || flags&unix.FD_CLOEXEC != 0 {
+			continue // it is closed meanwhile, or as it should be
+		}
+		unix.CloseOnExec(fd)
+	}
+	return nil
 }
 
 // kill ends the child, wherever it is.
