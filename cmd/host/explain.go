@@ -69,6 +69,7 @@ func (d *drivers) limits(name string) []limitRow {
 	return []limitRow{
 		{"deadline", c.Deadline.String(), "of a call's own work"},
 		{"stream-idle", c.Idle.String(), "of one wait for the other end of a stream"},
+		{"compile", e.Compile.String(), "of compiling it, or loading its code, in a process"},
 		{"memory", config.Size(int64(e.MemoryPages) << 16).String(), "of one instance"},
 		{"memory-budget", config.Size(e.MemoryBudget).String(), "of all instances"},
 		{"log", config.Size(c.Log).String(), "written to the log by one call"},

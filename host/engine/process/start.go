@@ -114,12 +114,10 @@ func (k *kept) end() {
 	k.close.Do(func() { unix.Close(int(k.socket)) })
 }
 
-// gone reports whether the child has ended by itself.
+// gone reports whether a child that nobody asked anything has ended, or speaks
+// all the same.
 func (k *kept) gone() bool {
-	select {
-	case <-k.done:
-		return true
-	default:
-		return false
-	}
+	fds := []unix.PollFd{{Fd: int32(k.socket), Events: unix.POLLIN}}
+	n, err := unix.Poll(fds, 0)
+	return n != 0 || err != nil
 }
