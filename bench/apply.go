@@ -34,6 +34,7 @@ func applying(d *drivers, in *input) measurement {
 		variants: []variant{
 			{name: nativeName, run: through(d.native(), "dir/layer")},
 			{name: wasmName, run: through(d.wasm(), "dir/layer")},
+			{name: processName, run: through(d.inProcess(), "dir/layer")},
 			{name: cName, skip: d.noC, run: through(d.inC(), "layer")},
 			{name: mobyName, skip: unlessRoot("only root makes the devices of an image"), run: func(_ context.Context, root string, m *meter) error { return mobyApply(root, in, m) }},
 			{name: newestName, skip: d.noNewest, run: func(ctx context.Context, root string, m *meter) error {
@@ -48,6 +49,7 @@ func applying(d *drivers, in *input) measurement {
 		},
 		goals: []goal{
 			{of: wasmName, to: nativeName, wall: 1.10},
+			{of: processName, to: wasmName, wall: 1.15},
 			{of: cName, to: nativeName, wall: 1.05},
 			{of: wasmName, to: mobyName, cpu: 0.35},
 			{of: wasmName, to: newestName, cpu: 0.35},
@@ -56,12 +58,13 @@ func applying(d *drivers, in *input) measurement {
 }
 
 const (
-	nativeName = "vfs, native"
-	wasmName   = "vfs, wasm"
-	cName      = "a driver in C, wasm"
-	mobyName   = "moby go-archive 0.1.0, of moby 28"
-	newestName = "moby go-archive 0.3.3, of moby's main branch"
-	tarName    = "tar -xf"
+	nativeName  = "vfs, native"
+	wasmName    = "vfs, wasm"
+	processName = "vfs, wasm in processes"
+	cName       = "a driver in C, wasm"
+	mobyName    = "moby go-archive 0.1.0, of moby 28"
+	newestName  = "moby go-archive 0.3.3, of moby's main branch"
+	tarName     = "tar -xf"
 )
 
 // mobyApply is what moby's drivers do with a layer.

@@ -59,7 +59,7 @@ func serve(ctx context.Context, text string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, d.rt.Close(context.WithoutCancel(ctx))) }()
+	defer func() { err = errors.Join(err, d.Close(context.WithoutCancel(ctx))) }()
 	m := &meter{tap: d.tap}
 	if j.Profile != "" {
 		m.profile = func(f func() error) error { return profiled(j.Profile, f) }

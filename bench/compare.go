@@ -46,13 +46,14 @@ func changing(d *drivers, in *input) measurement {
 		variants: []variant{
 			{name: nativeName, run: d.changes(d.native(), "base", nil)},
 			{name: wasmName, run: d.changes(d.wasm(), "base", nil)},
+			{name: processName, run: d.changes(d.inProcess(), "base", nil)},
 			{name: mobyName, run: func(_ context.Context, root string, m *meter) error {
 				return mobyChanges(root, m, func() ([]archive.Change, error) {
 					return archive.ChangesDirs(layerTree(root, "child"), layerTree(root, "base"))
 				})
 			}},
 		},
-		goals: []goal{{of: wasmName, to: nativeName, wall: 1.10}},
+		goals: []goal{{of: wasmName, to: nativeName, wall: 1.10}, {of: processName, to: wasmName, wall: 1.15}},
 	}
 }
 
@@ -108,6 +109,7 @@ func diffing(d *drivers, in *input) measurement {
 		variants: []variant{
 			{name: nativeName, run: d.diff(d.native(), "base", "", nil, in.whole)},
 			{name: wasmName, run: d.diff(d.wasm(), "base", "", nil, in.whole)},
+			{name: processName, run: d.diff(d.inProcess(), "base", "", nil, in.whole)},
 			{name: mobyName, run: func(_ context.Context, root string, m *meter) error {
 				return archiving(root, m, in.whole, func() (io.ReadCloser, error) {
 					cs, err := archive.ChangesDirs(layerTree(root, "base"), "")
@@ -118,7 +120,7 @@ func diffing(d *drivers, in *input) measurement {
 				})
 			}},
 		},
-		goals: []goal{{of: wasmName, to: nativeName, wall: 1.10}},
+		goals: []goal{{of: wasmName, to: nativeName, wall: 1.10}, {of: processName, to: wasmName, wall: 1.15}},
 	}
 }
 

@@ -15,12 +15,14 @@ import (
 	"github.com/bulkhead/bulkhead/graphdriver"
 	"github.com/bulkhead/bulkhead/host"
 	"github.com/bulkhead/bulkhead/host/engine"
+	"github.com/bulkhead/bulkhead/host/engine/process"
 	"github.com/bulkhead/bulkhead/host/mount"
 )
 
 // drivers are the ways in which a driver may run over the same host code.
 type drivers struct {
 	rt       *engine.Runtime
+	children *process.Runtime
 	tap      *tap
 	vfs      []byte
 	overlay2 []byte
@@ -45,8 +47,17 @@ func newDrivers(ctx context.Context, tmp string) (*drivers, error) {
 	if err = newestGoArchive(ctx, tmp); err != nil {
 		d.noNewest, _, _ = strings.Cut(err.Error(), "\n")
 	}
-	d.rt, err = engine.New(ctx, engine.Config{CacheDir: filepath.Join(tmp, "modules")})
+	cache := filepath.Join(tmp, "modules")
+	if d.rt, err = engine.New(ctx, engine.Config{CacheDir: cache}); err != nil {
+		return nil, err
+	}
+	d.children, err = process.New(ctx, process.Config{CacheDir: cache})
 	return d, err
+}
+
+// Close ends what the drivers ran in.
+func (d *drivers) Close(ctx context.Context) error {
+	return errors.Join(d.rt.Close(ctx), d.children.Close(ctx))
 }
 
 // compiledC builds the driver in testdata, once. It is found beside the
@@ -77,6 +88,11 @@ type form struct {
 
 // wasm is the vfs driver as it ships, with the limits that it ships with.
 func (d *drivers) wasm() form { return inForm("vfs", host.Wasm(d.rt, "vfs", d.vfs, engine.Limits{})) }
+
+// inProcess is the same module in processes of its own.
+func (d *drivers) inProcess() form {
+	return inForm("vfs", host.InProcess(d.children, "vfs", d.vfs, engine.Limits{}))
+}
 
 // native is the same source compiled into this program.
 func (d *drivers) native() form { return inForm("vfs", host.Native(vfs.Driver{})) }

@@ -17,6 +17,8 @@ import (
 	"syscall"
 
 	"github.com/moby/sys/reexec"
+
+	"github.com/bulkhead/bulkhead/host/engine/child"
 )
 
 type options struct {
@@ -29,6 +31,7 @@ type options struct {
 }
 
 func main() {
+	child.Main()       // if this process is one that a driver runs in
 	if reexec.Init() { // moby's overlay2 starts itself for mounts of many layers
 		return
 	}
@@ -82,7 +85,7 @@ func run(ctx context.Context, o options) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, d.rt.Close(context.WithoutCancel(ctx))) }()
+	defer func() { err = errors.Join(err, d.Close(context.WithoutCancel(ctx))) }()
 	fs, err := probe(ctx, o.Dir)
 	if err != nil {
 		return err

@@ -68,7 +68,7 @@ func (s *session) Log(uint32, []byte) int32 {
 	return 0
 }
 
-func newRuntime(t *testing.T, dir string) *process.Runtime {
+func newRuntime(t testing.TB, dir string) *process.Runtime {
 	t.Helper()
 	rt, err := process.New(context.Background(), process.Config{CacheDir: dir})
 	if err != nil {
@@ -82,7 +82,7 @@ func newRuntime(t *testing.T, dir string) *process.Runtime {
 	return rt
 }
 
-func compile(t *testing.T, limits engine.Limits) engine.Module {
+func compile(t testing.TB, limits engine.Limits) engine.Module {
 	t.Helper()
 	m, err := newRuntime(t, "").Compile(context.Background(), "test", driver(), limits, engine.Options{})
 	if err != nil {
