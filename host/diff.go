@@ -71,7 +71,10 @@ func (d *Driver) stream(ctx context.Context, p calls.Params, unlock func()) (io.
 	p.Out = first
 	s := &outStream{pr: pr, cancel: cancel, done: make(chan struct{})}
 	// A reader that is slow must not keep a call that has to end.
-	stop := context.AfterFunc(ctx, func() { pw.CloseWithError(context.Cause(ctx)) })
+	ended := func(cause error) {
+		pw.CloseWithError(fmt.Errorf("driver %s: %s %s: %w", d.cfg.Name, p.Method, p.ID, cause))
+	}
+	stop := context.AfterFunc(ctx, func() { ended(context.Cause(ctx)) })
 	left := context.AfterFunc(d.open, func() { cancel(context.Cause(d.open)) })
 	go func() {
 		defer close(s.done)
@@ -82,7 +85,7 @@ func (d *Driver) stream(ctx context.Context, p calls.Params, unlock func()) (io.
 		c := calls.New(ctx, d.env, p)
 		unblock := context.AfterFunc(c.Context(), func() {
 			if cause := context.Cause(c.Context()); cause != calls.ErrFinished {
-				pw.CloseWithError(cause)
+				ended(cause)
 			}
 		})
 		_, err := d.run(c, p)

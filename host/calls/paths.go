@@ -45,14 +45,29 @@ func (c *Call) Chmod(handle uint64, p []byte, mode uint32) int32 {
 		if err := c.needSetID(mode); err != nil {
 			return err
 		}
+		if err := notHome(b, p); err != nil {
+			return err
+		}
 		return b.dir.Chmod(p, mode&0o7777, confine.NoLinks)
 	})
+}
+
+// notHome refuses to open the home itself to others: who may enter it is the
+// operator's to say.
+func notHome(b base, p string) error {
+	if path.Join(b.path, p) == "." {
+		return fmt.Errorf("owner, mode and attributes of the home itself are not the driver's to change: %w", graphdriver.ErrDenied)
+	}
+	return nil
 }
 
 // Lchown implements Imports.
 func (c *Call) Lchown(handle uint64, p []byte, uid, gid uint32) int32 {
 	return c.write(handle, p, alter, func(b base, p string) error {
 		if err := c.need("chown"); err != nil {
+			return err
+		}
+		if err := notHome(b, p); err != nil {
 			return err
 		}
 		return b.dir.Lchown(p, int(int32(uid)), int(int32(gid)), confine.NoLinks)
@@ -137,6 +152,9 @@ func (c *Call) XattrSet(handle uint64, p, name, value []byte) int32 {
 		if err := c.needXattr(name); err != nil {
 			return err
 		}
+		if err := notHome(b, p); err != nil {
+			return err
+		}
 		return b.dir.Setxattr(p, string(name), value, confine.NoLinks)
 	})
 }
@@ -167,6 +185,9 @@ func (c *Call) XattrList(handle uint64, p, buf []byte) int32 {
 func (c *Call) XattrRemove(handle uint64, p, name []byte) int32 {
 	return c.write(handle, p, alter, func(b base, p string) error {
 		if err := c.needXattr(name); err != nil {
+			return err
+		}
+		if err := notHome(b, p); err != nil {
 			return err
 		}
 		return b.dir.Removexattr(p, string(name), confine.NoLinks)

@@ -28,6 +28,8 @@ func Groups() []Group {
 		{"Committed layers and powers", "guest/seals_wasip1.go", seals()},
 		{"Resources", "guest/protocol_wasip1.go", resources()},
 		{"The protocol of a call", "guest/protocol_wasip1.go", protocol()},
+		{"Handles, stacks and listings", "guest/handles_wasip1.go", handles()},
+		{"Trees and the home itself", "guest/trees_wasip1.go", trees()},
 		{"Archives and output", "guest/streams_wasip1.go", streams()},
 		{"Lies", "guest/protocol_wasip1.go", lies()},
 	}

@@ -2,8 +2,8 @@ package hostile
 
 func paths() []Case {
 	var out []Case
-	for _, target := range []string{"rel", "abs", "proc-root", "proc-cwd"} {
-		for _, use := range []string{"read", "write", "list", "mkdir", "remove"} {
+	for _, target := range []string{"rel", "abs", "proc-root", "proc-cwd", "neighbour"} {
+		for _, use := range []string{"read", "write", "list", "mkdir", "remove", "link", "link-out", "rename", "symlink", "times", "cut"} {
 			out = append(out, create("link-"+target+"-"+use, "a link leads nowhere outside", Denied, ""))
 		}
 	}

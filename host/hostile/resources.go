@@ -26,5 +26,6 @@ func Loops() []Case {
 		{"loop", Methods(), "a loop ends at the deadline", Limit, says},
 		create("loop-imports", "so does one of imports", Limit, says),
 		create("loop-files", "and one of file calls", Limit, says),
+		{"drip", []string{"diff"}, "and one that hands a byte over now and then", Limit, says},
 	}
 }

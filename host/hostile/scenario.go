@@ -14,6 +14,11 @@ func Scenarios() []Scenario {
 	return []Scenario{
 		{"TestALoopEndsAtTheDeadlineInEveryMethod", "hostile_test.go", "loops in every method at a time end together, and a lock that one holds is given back", Limit},
 		{"TestALogFloodIsCutOff", "hostile_test.go", "of endless lines the log gets as much as it is to", Limit},
+		{"TestNoRaceBetweenCallsLeadsOut", "hostile_race_test.go", "a name that another call swaps between a directory and a link leads nowhere outside, for seconds", Harmless},
+		{"TestNothingButFilesAndDirectoriesIsOpened", "hostile_race_test.go", "fifos, sockets and devices in a layer are neither opened nor waited for", Harmless},
+		{"TestAStreamThatNobodyServesEndsAtTheIdleLimit", "hostile_race_test.go", "a stream that nobody reads ends, and gives back what it held", Limit},
+		{"TestNoCallBeginsWithAnIDThatIsNone", "stream_test.go", "ids with / or .. reach no driver", Invalid},
+		{"TestADriverThatKeepsArchivesStoresLayersExactly", "transform_test.go", "what a driver says reproduces archives is held to it", Corrupt},
 		{"TestABudgetOutlivesItsProcess", "hostile_budget_test.go", "closing and opening, a crash, and opening without a bound in between lose no count", Limit},
 	}
 }

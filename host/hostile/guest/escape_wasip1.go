@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"strings"
+	"time"
 	"unsafe"
 
 	"github.com/bulkhead/bulkhead/abi"
@@ -13,7 +14,7 @@ type attack func(c *call) int32
 // attacks is what this driver can do.
 func attacks() map[string]attack {
 	all := map[string]attack{}
-	for _, add := range []func(map[string]attack){escapes, seals, limits, protocol, applying, emitting, lies, budgets} {
+	for _, add := range []func(map[string]attack){escapes, seals, limits, protocol, applying, emitting, lies, budgets, handles, trees, races} {
 		add(all)
 	}
 	return all
@@ -76,12 +77,18 @@ func rawOpen(path string, fd int32) attack {
 }
 
 func escapes(all map[string]attack) {
-	for name, target := range map[string]string{"rel": outside, "abs": "$target", "proc-root": "/proc/self/root$target", "proc-cwd": "/proc/self/cwd"} {
+	for name, target := range map[string]string{"rel": outside, "abs": "$target", "proc-root": "/proc/self/root$target", "proc-cwd": "/proc/self/cwd", "neighbour": "../../../honest"} {
 		all["link-"+name+"-read"] = through(target, readIn)
 		all["link-"+name+"-write"] = through(target, writeIn)
 		all["link-"+name+"-list"] = through(target, listed)
 		all["link-"+name+"-mkdir"] = through(target, mkdirIn)
 		all["link-"+name+"-remove"] = through(target, removeIn)
+		all["link-"+name+"-link"] = through(target, func(p string) error { return os.Link(p+"/secret", p+"-stolen") })
+		all["link-"+name+"-link-out"] = through(target, func(p string) error { return os.Link("/l/peer/d/g", p+"/new") })
+		all["link-"+name+"-rename"] = through(target, func(p string) error { return os.Rename(p+"/secret", p+"-stolen") })
+		all["link-"+name+"-symlink"] = through(target, func(p string) error { return os.Symlink("x", p+"/new") })
+		all["link-"+name+"-times"] = through(target, func(p string) error { return os.Chtimes(p+"/secret", time.Unix(1, 0), time.Unix(1, 0)) })
+		all["link-"+name+"-cut"] = through(target, func(p string) error { return os.Truncate(p+"/secret", 0) })
 	}
 	all["link-proc-fd"] = through("/proc/self/fd/3", read)
 	all["link-last-write"] = through(outside+"/secret", write)

@@ -23,6 +23,9 @@ func lock(ptr, n, mode uint32) int32
 //go:wasmimport graphdriver_v1 base_open
 func baseOpen(ptr, n uint32) int64
 
+//go:wasmimport graphdriver_v1 base_stack
+func baseStack(ptr, n, flags uint32) int64
+
 //go:wasmimport graphdriver_v1 make_dir
 func makeDir(base uint64, ptr, n, mode uint32) int32
 
@@ -55,6 +58,9 @@ func xattrRemove(base uint64, ptr, n, np, nn uint32) int32
 
 //go:wasmimport graphdriver_v1 readdir_plus
 func readdirPlus(rp, rn, bp, bn uint32) int32
+
+//go:wasmimport graphdriver_v1 files_equal
+func filesEqual(rp, rn, op, on uint32) int32
 
 //go:wasmimport graphdriver_v1 tree_copy
 func treeCopy(sb uint64, sp, sn uint32, db uint64, dp, dn uint32) int32

@@ -147,6 +147,7 @@ func protocol(all map[string]attack) {
 		return lock(p, n, 0)
 	}
 	all["lock-wait"] = func(*call) int32 { p, n := str("held"); return lock(p, n, 1) }
+	all["lock-after"] = func(*call) int32 { p, n := str("held"); return lock(p, n, 1) }
 	all["lock-and-stream"] = func(*call) int32 {
 		p, n := str("held")
 		if r := lock(p, n, 1); r != 0 {
