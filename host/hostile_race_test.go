@@ -124,22 +124,7 @@ func TestNoMountBeneathTheHomeIsEntered(t *testing.T) {
 	})
 }
 
-// never is an archive that begins and then does not come.
-type never struct {
-	given io.Reader
-	end   chan struct{}
-}
-
-func (n *never) Read(p []byte) (int, error) {
-	if k, err := n.given.Read(p); err == nil {
-		return k, nil
-	}
-	<-n.end
-	return 0, io.ErrUnexpectedEOF
-}
-
-// Who feeds an archive or takes one may stop. The call then ends at the idle
-// limit, and not before what it waits for lets go.
+// Who takes an archive may stop. The call then ends at the idle limit.
 func TestAStreamThatNobodyServesEndsAtTheIdleLimit(t *testing.T) {
 	limits := hostileLimits(20 * time.Second)
 	limits.Idle = time.Second
