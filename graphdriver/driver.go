@@ -140,6 +140,18 @@ type Genealogist interface {
 	SetParents(parents map[string]string)
 }
 
+// Prober looks whether what a driver keeps about a layer is in order: that it
+// could be made available. It mounts nothing and writes nothing. An error that
+// wraps ErrCorrupt or ErrNotFound says what is wrong.
+type Prober interface {
+	ProbeLayer(ctx context.Context, id string) error
+}
+
+// Enumerator lists the driver's layers but for those that are known.
+type Enumerator interface {
+	LayersBeside(ctx context.Context, known func(id string) bool) ([]string, error)
+}
+
 // Checker tells whether a path is a mount point of the kind it checks for.
 type Checker interface {
 	IsMounted(path string) bool

@@ -42,6 +42,9 @@ type Options struct {
 	DriverMetadata bool
 	// ReadOnly opens without writing anything; every mutation is ErrReadOnly.
 	ReadOnly bool
+	// Damaged opens, to read, also where the file of names cannot be read:
+	// then no image has any, and Examine says why.
+	Damaged bool
 	// Log may be nil.
 	Log *zap.Logger
 	// Step, if not nil, is told the name of each step of a change when it is

@@ -23,6 +23,8 @@ type Store struct {
 	opts Options
 	db   imagedb
 	refs *refs.Store
+	// namesErr is why refs is empty, with Options.Damaged.
+	namesErr error
 
 	mu     sync.RWMutex
 	images map[ID]*entry
@@ -60,7 +62,11 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 		}
 	}
 	path := filepath.Join(dir, "repositories.json")
-	if s.refs, err = refs.Open(path, opts.ReadOnly); err != nil {
+	s.refs, err = refs.Open(path, opts.ReadOnly)
+	if err != nil && opts.Damaged && opts.ReadOnly {
+		s.refs, s.namesErr, err = refs.None(path), err, nil
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	if err := s.load(ctx); err != nil {

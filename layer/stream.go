@@ -47,7 +47,7 @@ func (s *Store) openTarSplit(rec *record) (*os.File, error) {
 		s.mu.Lock()
 		dir := rec.dir
 		s.mu.Unlock()
-		f, err := os.Open(filepath.Join(dir, fileTarSplit))
+		f, err := openRegular(filepath.Join(dir, fileTarSplit))
 		if !errors.Is(err, fs.ErrNotExist) {
 			return f, err
 		}

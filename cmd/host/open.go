@@ -24,6 +24,8 @@ const (
 	names
 	// read reads the content of layers.
 	read
+	// examine reads whatever is there, damaged or not.
+	examine
 	// write adds images and layers.
 	write
 	// remove removes some.
@@ -32,7 +34,7 @@ const (
 
 func (a access) lock() rootlock.Mode {
 	switch a {
-	case read:
+	case read, examine:
 		return rootlock.Read
 	case names, write:
 		return rootlock.Write
@@ -42,7 +44,7 @@ func (a access) lock() rootlock.Mode {
 	return 0
 }
 
-func (a access) needsDriver() bool   { return a == read || a.changesLayers() }
+func (a access) needsDriver() bool   { return a == read || a == examine || a.changesLayers() }
 func (a access) changesLayers() bool { return a == write || a == remove }
 
 // opened are the stores beneath the root, with what has to be closed.
@@ -117,7 +119,7 @@ func (a *app) openStores(ctx context.Context, o *opened, driver graphdriver.Driv
 	o.closers = append(o.closers, func(context.Context) error { return o.Layers.Close() })
 	o.Images, err = image.Open(ctx, image.Options{
 		Root: a.cfg.Root, DriverName: o.driverName, Layers: o.Layers, DriverMetadata: driver != nil,
-		ReadOnly: purpose == list || purpose == read, Log: a.log,
+		ReadOnly: purpose == list || purpose == read || purpose == examine, Damaged: purpose == examine, Log: a.log,
 	})
 	return err
 }

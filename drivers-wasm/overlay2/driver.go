@@ -124,9 +124,13 @@ func (d *Driver) Status(*guest.Call) ([]guest.Pair, error) {
 	}, nil
 }
 
-// GetMetadata implements guest.Driver: moby's keys.
+// GetMetadata implements guest.Driver: moby's keys. A layer whose short name
+// leads elsewhere has none: nothing could be made on top of it.
 func (d *Driver) GetMetadata(c *guest.Call) ([]guest.Pair, error) {
 	chain, err := d.chain(c, c.ID)
+	if err == nil {
+		err = checkLink(c)
+	}
 	if err != nil {
 		return nil, err
 	}

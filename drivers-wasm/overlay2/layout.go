@@ -64,6 +64,22 @@ func readLink(c *guest.Call, id string) (string, error) {
 	return name, err
 }
 
+// checkLink looks whether a layer's own short name leads to it.
+func checkLink(c *guest.Call) error {
+	name, err := readLink(c, c.ID)
+	if err == abi.NotFound {
+		return c.Fail(abi.Corrupt, c.ID+"/link", "the layer has no short name")
+	}
+	if err != nil {
+		return err
+	}
+	target, err := c.Readlink(links + "/" + name)
+	if err == abi.NotFound || err == nil && target != "../"+diffDir(c.ID) {
+		return c.Fail(abi.Corrupt, links+"/"+name, "the short name does not lead to its layer")
+	}
+	return err
+}
+
 func validLink(s string) bool {
 	return len(s) > 0 && len(s) <= 2*linkLength && strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789") == ""
 }

@@ -3,6 +3,7 @@ package refs
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"slices"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/distribution/reference"
 	"github.com/opencontainers/go-digest"
+	"golang.org/x/sys/unix"
 
 	"github.com/bulkhead/bulkhead/image/internal/durable"
 )
@@ -35,18 +37,52 @@ type Association struct {
 // one is ErrCorrupt, and is never written over.
 func Open(path string, readOnly bool) (*Store, error) {
 	s := &Store{path: path, readOnly: readOnly, repos: repositories{}}
-	f, err := os.Open(path)
+	// Somebody may have put something else in its place, which is not followed
+	// nor waited for.
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return s, nil
+	}
+	if errors.Is(err, unix.ELOOP) {
+		return nil, fmt.Errorf("%w: is a symbolic link", ErrCorrupt)
 	}
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
+	if fi, err := f.Stat(); err != nil {
+		return nil, err
+	} else if !fi.Mode().IsRegular() {
+		return nil, fmt.Errorf("%w: is not a regular file", ErrCorrupt)
+	}
 	if s.repos, err = decode(f); err != nil {
 		return nil, err
 	}
 	return s, nil
+}
+
+// None is an empty store in place of a file that cannot be read; it cannot be
+// changed.
+func None(path string) *Store { return &Store{path: path, readOnly: true, repos: repositories{}} }
+
+// Path is the file's.
+func (s *Store) Path() string { return s.path }
+
+// Strange are the entries of the file that are no names, or name no image,
+// sorted. They are kept in it, as dockerd keeps them.
+func (s *Store) Strange() []string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var out []string
+	for _, repo := range s.repos {
+		for name, id := range repo {
+			if _, err := reference.ParseNormalizedNamed(name); err != nil || id.Validate() != nil {
+				out = append(out, name)
+			}
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 // Get returns the image that ref names. A tag beside a digest is passed

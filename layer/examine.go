@@ -1,0 +1,307 @@
+package layer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/bulkhead/bulkhead/graphdriver"
+)
+
+// Examine looks for whatever is wrong with the layers, without reading their
+// contents, and tells report of each; report may end it with an error. It
+// changes nothing. Without a driver only what the layerdb itself shows is
+// looked at.
+func (s *Store) Examine(ctx context.Context, report func(Fault) error) error {
+	for _, look := range []func(context.Context, func(Fault) error) error{
+		s.examineBroken, s.examineNames, s.examineLeftovers, s.examineShared, s.examineModes, s.examineLayers, s.examineContainers, s.examineOrphans,
+	} {
+		if err := look(ctx, report); err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+// fault makes one of a file beneath the root.
+func (s *Store) fault(kind FaultKind, file string, chain ChainID, format string, args ...any) Fault {
+	if rel, err := filepath.Rel(s.opts.Root, file); err == nil {
+		file = rel
+	}
+	return Fault{Kind: kind, Path: file, Chain: chain, What: fmt.Sprintf(format, args...)}
+}
+
+func (s *Store) examineBroken(_ context.Context, report func(Fault) error) error {
+	for _, err := range s.broken {
+		var b *BrokenError
+		if !errors.As(err, &b) {
+			continue
+		}
+		kind, dir := FaultUnusable, s.at.chains()
+		if strings.HasPrefix(b.Dir, "mounts/") {
+			kind, dir = FaultContainer, s.at.db
+		}
+		if err := report(s.fault(kind, filepath.Join(dir, b.Dir), "", "%v", b.Cause)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// examineNames looks at what else lies among the layers.
+func (s *Store) examineNames(_ context.Context, report func(Fault) error) error {
+	entries, err := os.ReadDir(s.at.chains())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, e := range entries {
+		path := filepath.Join(s.at.chains(), e.Name())
+		var f Fault
+		switch _, removing := removingChain(e.Name()); {
+		case !e.IsDir():
+			f = s.fault(FaultStranger, path, "", "is not a directory")
+		case removing:
+			f = s.fault(FaultRemoving, path, "", "its removal was begun and not finished")
+		default:
+			continue
+		}
+		if err := report(f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// examineLeftovers looks at what unfinished work has left.
+func (s *Store) examineLeftovers(_ context.Context, report func(Fault) error) error {
+	for _, at := range []struct {
+		dir, what string
+		kind      FaultKind
+	}{
+		{s.at.journal(), "the journal has a layer that was begun, or that lost its last user, and then nothing came", FaultUnfinished},
+		{s.at.tmp(), "files of a layer that did not come to be", FaultTransaction},
+		{filepath.Join(s.at.state, dirSetAside), "an unusable layer that another took the place of", FaultAside},
+	} {
+		entries, err := os.ReadDir(at.dir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		for _, e := range entries {
+			if err := report(s.fault(at.kind, filepath.Join(at.dir, e.Name()), "", "%s", at.what)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (s *Store) examineShared(_ context.Context, report func(Fault) error) error {
+	owners := map[string][]*record{}
+	for _, rec := range s.sorted() {
+		owners[rec.cacheID] = append(owners[rec.cacheID], rec)
+	}
+	for _, id := range slices.Sorted(maps.Keys(owners)) {
+		for _, rec := range owners[id][1:] {
+			if err := report(s.fault(FaultShared, filepath.Join(rec.dir, fileCacheID), rec.chain, "names the tree of %s too", owners[id][0].chain)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// examineModes looks for what others could alter.
+func (s *Store) examineModes(ctx context.Context, report func(Fault) error) error {
+	owner := -1
+	return filepath.WalkDir(s.at.db, func(p string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		fi, err := d.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // gone meanwhile
+		}
+		if err != nil {
+			return err
+		}
+		if owner < 0 {
+			owner = ownerOf(fi)
+		}
+		switch {
+		case fi.Mode()&fs.ModeSymlink == 0 && fi.Mode().Perm()&0o002 != 0:
+			return report(s.fault(FaultMode, p, "", "mode %#o lets anybody write it", fi.Mode().Perm()))
+		case ownerOf(fi) != owner:
+			return report(s.fault(FaultMode, p, "", "belongs to uid %d, and the store to %d", ownerOf(fi), owner))
+		}
+		return nil
+	})
+}
+
+// sorted are all layers, parents before children.
+func (s *Store) sorted() []*record {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.SortedFunc(maps.Values(s.layers), func(a, b *record) int {
+		if a.depth != b.depth {
+			return a.depth - b.depth
+		}
+		return strings.Compare(string(a.chain), string(b.chain))
+	})
+}
+
+// examineLayers looks at each layer's record and at what the driver has of it.
+func (s *Store) examineLayers(ctx context.Context, report func(Fault) error) error {
+	if s.opts.Driver == nil && len(s.layers) > 0 {
+		if err := report(s.fault(FaultTree, s.opts.DriverHome, "", "the directory of driver %s is not there", s.opts.DriverName)); err != nil {
+			return err
+		}
+	}
+	for _, rec := range s.sorted() {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err := s.examineRecord(rec); err != nil {
+			if err := report(s.fault(FaultRecord, filepath.Join(rec.dir, fileTarSplit), rec.chain, "%v", err)); err != nil {
+				return err
+			}
+		}
+		if err := s.examineTree(ctx, rec.cacheID, rec.chain, report); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// examineRecord looks at the beginning of a layer's tar-split data.
+func (s *Store) examineRecord(rec *record) error {
+	f, err := s.openTarSplit(rec)
+	if errors.Is(err, fs.ErrNotExist) && s.opts.Driver != nil && graphdriver.CapabilitiesOf(s.opts.Driver).ReproducesExactDiffs {
+		return nil
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return errors.New("is not there")
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	var head [2]byte
+	if _, err := f.Read(head[:]); err != nil || head != [2]byte{0x1f, 0x8b} {
+		return errors.New("is not gzip")
+	}
+	return nil
+}
+
+// examineTree asks the driver for a layer.
+func (s *Store) examineTree(ctx context.Context, id string, chain ChainID, report func(Fault) error) error {
+	driver := s.opts.Driver
+	if driver == nil {
+		return nil
+	}
+	place := filepath.Join(s.opts.DriverHome, id)
+	ok, err := driver.Exists(ctx, id)
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case err != nil:
+		return report(s.fault(FaultBuild, place, chain, "%v", err))
+	case !ok:
+		return report(s.fault(FaultTree, place, chain, "driver %s has no layer of that id", s.opts.DriverName))
+	}
+	p, ok := driver.(graphdriver.Prober)
+	if !ok {
+		return nil
+	}
+	if err := p.ProbeLayer(ctx, id); err != nil {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		return report(s.fault(FaultBuild, place, chain, "%v", err))
+	}
+	return nil
+}
+
+func (s *Store) examineContainers(ctx context.Context, report func(Fault) error) error {
+	s.mu.Lock()
+	mounts := slices.SortedFunc(maps.Values(s.mounts), func(a, b *mounted) int { return strings.Compare(a.name, b.name) })
+	s.mu.Unlock()
+	for _, m := range mounts {
+		for _, id := range m.ids() {
+			if err := s.examineTree(ctx, id, "", report); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// examineOrphans asks the driver for what nobody here knows. Where BuildKit
+// keeps layers on the same driver, they are its, and are not told.
+func (s *Store) examineOrphans(ctx context.Context, report func(Fault) error) error {
+	d, ok := s.opts.Driver.(graphdriver.Enumerator)
+	if !ok || s.hasBuildKit() {
+		return nil
+	}
+	known := map[string]bool{}
+	layers, removing, err := s.at.scan()
+	if err != nil {
+		return err
+	}
+	for _, f := range append(layers, removing...) {
+		known[f.cacheID] = true
+	}
+	mounts, err := s.at.scanMounts()
+	if err != nil {
+		return err
+	}
+	for _, m := range mounts {
+		known[m.mountID], known[m.initID] = true, true
+	}
+	ids, err := s.intents()
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, id := range ids {
+		known[id] = true
+	}
+	orphans, err := d.LayersBeside(ctx, func(id string) bool { return known[id] })
+	if err != nil {
+		return err
+	}
+	for _, id := range orphans {
+		if err := report(s.fault(FaultOrphan, filepath.Join(s.opts.DriverHome, id), "", "no layer and no container has it")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// hasBuildKit reports whether a builder of Docker's has worked on this root.
+func (s *Store) hasBuildKit() bool {
+	_, err := os.Lstat(filepath.Join(s.opts.Root, "buildkit", "snapshots.db"))
+	return err == nil
+}
+
+// Directory is where a layer's files lie, beneath the store's root.
+func (s *Store) Directory(l Layer) string {
+	dir := s.at.chain(l.ChainID())
+	if rel, err := filepath.Rel(s.opts.Root, dir); err == nil {
+		return rel
+	}
+	return dir
+}

@@ -1,0 +1,141 @@
+package layer
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/vbatts/tar-split/tar/storage"
+
+	"github.com/klauspost/compress/gzip"
+
+	"github.com/bulkhead/bulkhead/graphdriver"
+	"github.com/bulkhead/bulkhead/layer/tarsplit"
+)
+
+// ExamineContent reads one layer, as Verifier.Verify does, and tells report of
+// each file that is not as its archive says, and of a size that is not the
+// layer's.
+func (v *Verifier) ExamineContent(ctx context.Context, id ChainID, report func(Fault) error) error {
+	return v.s.with(ctx, id, func(rec *record) error {
+		err := v.Verify(ctx, id)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		for _, f := range v.s.faultsOf(rec, err) {
+			if err := report(f); err != nil {
+				return err
+			}
+		}
+		if err != nil {
+			return nil // a size would say the same once more
+		}
+		sizes, err := v.s.sizesOf(ctx, rec)
+		if err != nil {
+			return err
+		}
+		for _, n := range sizes {
+			if n == rec.size {
+				return nil
+			}
+		}
+		return report(v.s.fault(FaultSize, filepath.Join(rec.dir, fileSize), rec.chain, "says %d, and the layer has %d", rec.size, sizes[0]))
+	})
+}
+
+// faultsOf makes one fault of all that is wrong with a file. A digest that
+// comes after the files whose content made it another says nothing new.
+func (s *Store) faultsOf(rec *record, err error) (out []Fault) {
+	files := map[string]int{}
+	for _, err := range apart(err) {
+		var file *FileError
+		if !errors.As(err, &file) {
+			if len(files) == 0 || !errors.Is(err, ErrCorrupt) {
+				out = append(out, s.fault(FaultContent, rec.dir, rec.chain, "%v", err))
+			}
+			continue
+		}
+		if i, known := files[file.File]; known {
+			out[i].What += "; " + file.Cause.Error()
+			continue
+		}
+		files[file.File] = len(out)
+		out = append(out, Fault{Kind: FaultFile, Path: file.File, Chain: rec.chain, What: file.Cause.Error()})
+	}
+	return out
+}
+
+// apart takes joined errors apart.
+func apart(err error) []error {
+	if err == nil {
+		return nil
+	}
+	var file *FileError
+	if joined, ok := err.(interface{ Unwrap() []error }); ok && err != error(file) {
+		if _, is := err.(*FileError); !is {
+			var all []error
+			for _, e := range joined.Unwrap() {
+				all = append(all, apart(e)...)
+			}
+			return all
+		}
+	}
+	return []error{err}
+}
+
+// sizesOf are what a layer's size may be: what its archive's files have
+// together, and what the driver counts. Which of them is noted depends on the
+// driver, and on which program wrote it.
+func (s *Store) sizesOf(ctx context.Context, rec *record) ([]int64, error) {
+	driver, err := s.driver()
+	if err != nil {
+		return nil, err
+	}
+	split, err := s.openTarSplit(rec)
+	if errors.Is(err, fs.ErrNotExist) {
+		return []int64{rec.size}, nil // nobody else knows
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer split.Close()
+	zip, err := gzip.NewReader(split)
+	if err != nil {
+		return nil, err
+	}
+	var sum int64
+	for r := tarsplit.NewReader(zip); ; {
+		e, err := r.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		if e.Type == storage.FileType {
+			sum += e.Size
+		}
+	}
+	counted, err := driver.DiffSize(ctx, rec.cacheID, rec.parentCacheID())
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	if err != nil {
+		return []int64{rec.size}, nil // Examine says why
+	}
+	if graphdriver.CapabilitiesOf(driver).Deltas {
+		return []int64{counted, sum}, nil
+	}
+	return []int64{sum, counted}, nil
+}
+
+func ownerOf(fi os.FileInfo) int {
+	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
+		return int(st.Uid)
+	}
+	return -1
+}
