@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -58,6 +59,96 @@ func TestNoArchiveTakesMuchMemoryOrLeavesAnything(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// The verdicts as a person meets them: an exit code, and one line.
+func TestEveryRefusalIsOneLineAndExitCodeOne(t *testing.T) {
+	t.Parallel()
+	p := newProgram(t)
+	dir := t.TempDir()
+	path := filepath.Join(dir, "archive")
+	for _, c := range hostile.Cases() {
+		if c.Heavy {
+			continue
+		}
+		f, err := os.Create(path)
+		if err == nil {
+			err = errors.Join(c.Write(f, filepath.Join(dir, "outside")), f.Close())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := p.run("image", "load", "-q", "-i", path)
+		if c.Verdict == hostile.Stored {
+			if r.code != 0 || r.stderr != "" {
+				t.Errorf("%s: exit code %d: %s", c.Name, r.code, r.stderr)
+			}
+			// A layer that is there is not read again: the next one may have it too.
+			p.ok(append([]string{"image", "rm", "-f"}, strings.Fields(p.ok("image", "ls", "-aq"))...)...)
+			continue
+		}
+		if r.code != 1 || r.stdout != "" || strings.Count(r.stderr, "\n") != 1 || !strings.Contains(r.stderr, c.Says) {
+			t.Errorf("%s: exit code %d, and it says %.2000q", c.Name, r.code, r.stdout+r.stderr)
+		}
+	}
+	p.nothingLeft()
+	if _, err := os.Lstat(filepath.Join(dir, "outside")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("outside: %v", err)
+	}
+}
+
+// A pipe that says nothing, or never ends, is not waited for against one's
+// will, and what came of it is gone.
+func TestLoadFromAPipeCanBeEnded(t *testing.T) {
+	t.Parallel()
+	for name, first := range map[string]string{"nothing": "", "the beginning of a gzip": "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x00", "zeros": strings.Repeat("\x00", 5<<20)} {
+		p := newProgram(t)
+		temp := t.TempDir()
+		p.env = append(p.env, "BULKHEAD_TEMP_DIR="+temp)
+		cmd := p.command("image", "load", "-q")
+		in, err := cmd.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var errs bytes.Buffer
+		cmd.Stderr = &errs
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(in, first); err != nil {
+			t.Fatal(err)
+		}
+		waitForFileIn(t, temp, cmd.Process.Pid)
+		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		var exit *exec.ExitError
+		if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != 1 || !strings.Contains(errs.String(), "interrupted") {
+			t.Errorf("%s: %v: %s", name, err, errs.String())
+		}
+		if left, _ := os.ReadDir(temp); len(left) != 0 {
+			t.Errorf("%s: left %v", name, left)
+		}
+		p.nothingLeft()
+	}
+}
+
+// waitForFileIn returns when a process has a file without a name in dir: it
+// reads its pipe then.
+func waitForFileIn(t *testing.T, dir string, pid int) {
+	t.Helper()
+	for {
+		open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, fd := range open {
+			to, _ := os.Readlink(fmt.Sprintf("/proc/%d/fd/%s", pid, fd.Name()))
+			if strings.HasPrefix(to, dir+"/") {
+				return
+			}
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package layer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -51,6 +52,13 @@ func (s *Store) apply(ctx context.Context, r io.Reader, cacheID, parentID string
 	case src.err != nil && src.err != io.EOF:
 		return a, src.err
 	case err != nil:
+		// A path that occurs twice may be what the driver stumbled over.
+		if perr := pack.finish(); errors.Is(perr, layertar.ErrRefused) {
+			return a, perr
+		}
+		if errors.Is(err, layertar.ErrRefused) {
+			return a, &refusal{fmt.Errorf("driver %s: %w", s.opts.DriverName, err)}
+		}
 		return a, fmt.Errorf("driver %s: %w", s.opts.DriverName, err)
 	case a.size < 0:
 		return a, fmt.Errorf("driver %s: says the layer has %d bytes: %w", s.opts.DriverName, a.size, graphdriver.ErrInvalid)
@@ -61,6 +69,14 @@ func (s *Store) apply(ctx context.Context, r io.Reader, cacheID, parentID string
 	a.diff, a.doubtful = in.sum(), rd.ThroughSymlink()
 	return a, nil
 }
+
+// refusal is an archive that a driver refused: whatever class the driver gave
+// it, nothing stored is damaged.
+type refusal struct{ err error }
+
+func (r *refusal) Error() string { return r.err.Error() }
+
+func (*refusal) Unwrap() error { return layertar.ErrRefused }
 
 // extract gives the driver entries if it takes them, else the archive.
 func (s *Store) extract(ctx context.Context, cacheID, parentID string, src *watched) (int64, error) {

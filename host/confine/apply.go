@@ -76,7 +76,8 @@ type Applier struct {
 	made map[uint64]madeKind
 	// recheck lists payloads that were reached through a symlink.
 	recheck []aliasedFile
-	aliased int // bytes that recheck takes
+	aliased int  // bytes that recheck takes
+	crossed bool // a parent was reached through a symlink
 
 	jobs    chan *job
 	workers sync.WaitGroup
@@ -197,6 +198,13 @@ func (a *Applier) apply(ctx context.Context, e *layertar.Entry, p string, body P
 	if err := a.mayMake(e, key); err != nil {
 		return false, err
 	}
+	if a.made[key] != 0 {
+		// What the archive brought under this name before may be in the hands of
+		// a writer: it comes first.
+		if err := a.Wait(ctx); err != nil {
+			return false, err
+		}
+	}
 	if a.upper != nil && e.Kind != layertar.Dir {
 		delete(a.upper.whiteouts, key)
 	}
@@ -277,7 +285,7 @@ func (a *Applier) whiteout(ctx context.Context, p string) error {
 		return err
 	}
 	fd, name, err := a.base.parent(p, InRoot)
-	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) {
+	if nowhere(err) {
 		return nil // nothing to delete
 	}
 	if err != nil {
@@ -286,7 +294,7 @@ func (a *Applier) whiteout(ctx context.Context, p string) error {
 	defer unix.Close(fd)
 	if st, err := statFd(fd); err == nil {
 		if _, known := a.times[st.Ino]; !known {
-			a.touch(st.Ino, dirOf(p), st.Mtim)
+			a.touch(fd, st.Ino, dirOf(p), st.Mtim)
 		}
 	}
 	err = removeAt(ctx, a.base.meter, fd, name, a.mayRemove)

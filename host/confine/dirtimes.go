@@ -2,7 +2,7 @@ package confine
 
 import (
 	"context"
-	"errors"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -19,9 +19,32 @@ const (
 )
 
 // touch says which time a directory is to have at the end.
-func (a *Applier) touch(ino uint64, p string, mtime Time) {
+func (a *Applier) touch(fd int, ino uint64, p string, mtime Time) {
+	if a.crossed {
+		p = a.realPath(fd, p)
+	}
 	a.times[ino] = touched{path: p, mtime: mtime}
 	a.named += len(p)
+}
+
+// realPath is where an open directory lies, if that can be told, else p: what
+// a symlink led to may not be found through it at the end.
+func (a *Applier) realPath(fd int, p string) string {
+	base, err := readlinkAt(unix.AT_FDCWD, procPath(a.base.fd))
+	if err != nil {
+		return p
+	}
+	at, err := readlinkAt(unix.AT_FDCWD, procPath(fd))
+	if err != nil {
+		return p
+	}
+	if at == base {
+		return "."
+	}
+	if inside, ok := strings.CutPrefix(at, base+"/"); ok {
+		return inside
+	}
+	return p
 }
 
 // spare gives all directories their times when too many wait for them. One
@@ -45,8 +68,8 @@ func (a *Applier) spare(ctx context.Context) error {
 func (a *Applier) setDirTimes() error {
 	for ino, t := range a.times {
 		fd, err := a.base.open(t.path, unix.O_RDONLY|unix.O_DIRECTORY, 0, InRoot)
-		if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) {
-			continue // removed by a later entry
+		if nowhere(err) {
+			continue // removed or replaced by a later entry
 		}
 		if err != nil {
 			return err

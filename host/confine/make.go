@@ -92,7 +92,7 @@ func (a *Applier) dress(fd int, e *layertar.Entry, mtime Time, fresh bool) error
 	if err != nil {
 		return err
 	}
-	a.touch(st.Ino, e.Path, mtime)
+	a.touch(fd, st.Ino, e.Path, mtime)
 	if h := a.open[e.Path]; h != nil && h.ino == st.Ino {
 		h.mode.Store(st.Mode)
 	}

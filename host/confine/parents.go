@@ -56,6 +56,10 @@ func (a *Applier) dir(p string, implied Time) (*parent, error) {
 	defer a.release(up)
 	name := path.Base(p)
 	h, err := a.openParent(up.fd, name, p, up.aliased)
+	if errors.Is(err, unix.ENOENT) && a.made[a.key(up.ino, name)] != 0 {
+		a.flying.Wait() // a writer has it in hand
+		h, err = a.openParent(up.fd, name, p, up.aliased)
+	}
 	switch {
 	case err == nil:
 		return h, nil
@@ -87,6 +91,7 @@ func (a *Applier) followParent(p string) (*parent, error) {
 	if err != nil {
 		return nil, refused(p, "the path leads through something that is not a directory")
 	}
+	a.crossed = true
 	return a.keep(fd, p, true)
 }
 
@@ -97,7 +102,7 @@ func (a *Applier) keep(fd int, p string, aliased bool) (*parent, error) {
 		return nil, err
 	}
 	if _, known := a.times[st.Ino]; !known {
-		a.touch(st.Ino, p, st.Mtim)
+		a.touch(fd, st.Ino, p, st.Mtim)
 	}
 	h := &parent{fd: fd, ino: st.Ino, aliased: aliased}
 	h.mode.Store(st.Mode)

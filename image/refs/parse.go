@@ -5,6 +5,8 @@ import (
 
 	"github.com/distribution/reference"
 	"github.com/opencontainers/go-digest"
+
+	"github.com/bulkhead/bulkhead/image/internal/brief"
 )
 
 // Parse reads a name as a person writes it ("debian", "ghcr.io/a/b:1",
@@ -12,7 +14,7 @@ import (
 func Parse(s string) (reference.Named, error) {
 	named, err := reference.ParseNormalizedNamed(s)
 	if err != nil {
-		return nil, fmt.Errorf("%w %.100q: %w", ErrInvalid, s, err)
+		return nil, fmt.Errorf("%w %.100q: %w", ErrInvalid, s, brief.Error(err))
 	}
 	return named, nil
 }

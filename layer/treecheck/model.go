@@ -33,7 +33,10 @@ type node struct {
 	stirred bool
 	// optional: a whiteout that has nothing to hide.
 	optional bool
-	listed   int // the number of the archive whose entry said this last
+	// byRoot: it hides because the root is opaque, which moby marks at the root
+	// itself, where the kernel does not look.
+	byRoot bool
+	listed int // the number of the archive whose entry said this last
 }
 
 func newDir() *node { return &node{kind: layertar.Dir, kids: map[string]*node{}, implied: true} }
@@ -44,6 +47,8 @@ type Model struct {
 	below *Model // what a delta lies on; nil for a whole tree, or the lowest
 	delta bool
 	layer int
+	// cuts are the paths beneath which nothing of the tree below is seen.
+	cuts map[string]struct{}
 }
 
 // NewTree is the model of a tree that holds all of its archives.
@@ -51,7 +56,9 @@ func NewTree() *Model { return &Model{root: newDir()} }
 
 // NewDelta is the model of what one archive adds to the tree below, nil for
 // nothing.
-func NewDelta(below *Model) *Model { return &Model{root: newDir(), below: below, delta: true} }
+func NewDelta(below *Model) *Model {
+	return &Model{root: newDir(), below: below, delta: true, cuts: map[string]struct{}{}}
+}
 
 // ErrUnclear: the archive names what cannot be told from it.
 var ErrUnclear = errors.New("the archive cannot be followed")
@@ -106,6 +113,9 @@ func (m *Model) entry(e *layertar.Entry) error {
 			n = newDir()
 			n.mayCut = old != nil && old.kind == layertar.Whiteout
 			n.mustCut = n.mayCut && m.belowIsDir(e.Path)
+			if n.mayCut && m.delta {
+				m.cuts[e.Path] = struct{}{}
+			}
 			dir.kids[name] = n
 		}
 		m.describe(n, e)
@@ -192,7 +202,7 @@ func (m *Model) whiteout(e *layertar.Entry) error {
 		delete(dir.kids, name)
 		return nil
 	}
-	hides := m.belowHas(e.Path)
+	hides := !m.isCut(e.Path) && m.belowHas(e.Path)
 	if !hides {
 		// Whoever makes no mark makes no directory for it either.
 		dir, err := m.dir(path.Dir(e.Path), true)
@@ -221,6 +231,9 @@ func (m *Model) cut(p string) error {
 	if err != nil {
 		return err
 	}
+	if m.delta {
+		m.cuts[p] = struct{}{}
+	}
 	switch {
 	case !m.delta:
 		m.keepOwn(dir)
@@ -241,11 +254,13 @@ func (m *Model) hideAll() {
 	for name, under := range m.below.root.kids {
 		own := m.root.kids[name]
 		switch {
-		case own == nil:
-			m.root.kids[name] = &node{kind: layertar.Whiteout}
+		case own == nil || own.optional:
+			m.root.kids[name] = &node{kind: layertar.Whiteout, byRoot: true}
 			m.stir(m.root, true)
 		case own.kind == layertar.Dir && under.kind == layertar.Dir:
+			own.byRoot = own.byRoot || !own.mustCut
 			own.mayCut, own.mustCut = true, true
+			m.cuts[name] = struct{}{}
 		}
 	}
 }
@@ -264,6 +279,15 @@ func (m *Model) keepOwn(dir *node) (kept bool) {
 		kept = kept || own
 	}
 	return kept
+}
+
+// isCut reports whether the tree below is hidden where p lies.
+func (m *Model) isCut(p string) bool {
+	for up := path.Dir(p); ; up = path.Dir(up) {
+		if _, cut := m.cuts[up]; cut || up == "." {
+			return cut
+		}
+	}
 }
 
 // belowHas reports whether the tree below has something at p.
@@ -312,10 +336,16 @@ func (m *Model) dir(p string, optional bool) (*node, error) {
 	for name := range strings.SplitSeq(real, "/") {
 		done = path.Join(done, name)
 		next := at.kids[name]
+		if next != nil && next.kind == layertar.Whiteout && optional {
+			return nil, fmt.Errorf("%q lies beneath what is hidden: %w", p, ErrUnclear)
+		}
 		if next == nil || next.kind == layertar.Whiteout {
 			hidden := next != nil
 			next = newDir()
 			next.mayCut, next.mustCut, next.optional = hidden, hidden && m.belowIsDir(done), optional
+			if hidden && m.delta {
+				m.cuts[done] = struct{}{}
+			}
 			at.kids[name] = next
 			m.stir(at, true)
 		}

@@ -13,6 +13,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/bulkhead/bulkhead/graphdriver"
 	"github.com/bulkhead/bulkhead/graphdriver/layertar"
 	"github.com/bulkhead/bulkhead/image"
 	"github.com/bulkhead/bulkhead/image/archive"
@@ -24,6 +25,8 @@ import (
 // patience is how long one small archive may take before it counts as one
 // that never ends.
 const patience = time.Minute
+
+var removeAll = image.RemoveOptions{Force: true}
 
 func TestEveryArchiveIsStoredExactlyOrRefusedWhole(t *testing.T) {
 	for _, driver := range []string{"vfs", "overlay2"} {
@@ -91,7 +94,7 @@ func (s *stack) try(t *testing.T, c hostile.Case) {
 	}
 	for _, l := range loaded {
 		s.exact(t, c, l.ID)
-		if _, err := s.Images.Remove(t.Context(), string(l.ID), image.RemoveOptions{Force: true}); err != nil {
+		if _, err := s.Images.Remove(t.Context(), string(l.ID), removeAll); err != nil {
 			t.Error(err)
 		}
 	}
@@ -108,7 +111,7 @@ func refused(t *testing.T, c hostile.Case, err error) {
 		return
 	case errors.Is(err, context.DeadlineExceeded):
 		t.Error("it never ends")
-	case errors.Is(err, layer.ErrCorrupt), errors.Is(err, image.ErrCorrupt):
+	case errors.Is(err, layer.ErrCorrupt), errors.Is(err, image.ErrCorrupt), errors.Is(err, graphdriver.ErrCorrupt):
 		t.Errorf("the store is said to be corrupt: %v", err)
 	case !errors.Is(err, input.ErrRefused) && !errors.Is(err, layertar.ErrRefused) && !errors.Is(err, layer.ErrDigestMismatch):
 		t.Errorf("not said to be the archive's fault: %v", err)

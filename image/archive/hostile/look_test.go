@@ -19,7 +19,7 @@ import (
 
 // guarded makes the directory that the archives attack: what a look at it
 // sees has to stay the same to the nanosecond, times of reading included.
-func guarded(t *testing.T) string {
+func guarded(t testing.TB) string {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "outside")
 	do := func(err error) {

@@ -24,7 +24,7 @@ type stack struct {
 }
 
 // openStores opens them beneath a new root. Nothing is left open afterwards.
-func openStores(t *testing.T, driver string) *stack {
+func openStores(t testing.TB, driver string) *stack {
 	t.Helper()
 	ctx := context.Background() // closing comes after the test's own has ended
 	dir := t.TempDir()
@@ -67,7 +67,7 @@ func openStores(t *testing.T, driver string) *stack {
 	return s
 }
 
-func closing(t *testing.T, end func() error) {
+func closing(t testing.TB, end func() error) {
 	t.Cleanup(func() {
 		if err := end(); err != nil {
 			t.Error(err)
