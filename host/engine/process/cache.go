@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // entry is the code of one module. Whatever a module's compilation left there
@@ -35,6 +36,9 @@ func (e entry) filled() bool {
 // that is not: a child is handed the inner one.
 func (e entry) open() (*os.File, error) { return os.Open(e.dir) }
 
+// compiling begins the names of directories that are compiled into.
+const compiling = "compiling-"
+
 // work is a directory that one child compiles into.
 type work struct {
 	entry
@@ -44,7 +48,10 @@ type work struct {
 
 func (e entry) begin(u user) (w *work, err error) {
 	w = &work{entry: e}
-	if w.path, err = os.MkdirTemp(e.parent, "compiling-"); err != nil {
+	if err := e.sweep(); err != nil {
+		return nil, err
+	}
+	if w.path, err = os.MkdirTemp(e.parent, compiling+"*"); err != nil {
 		return nil, err
 	}
 	if err = u.give(w.path); err == nil {
@@ -54,6 +61,25 @@ func (e entry) begin(u user) (w *work, err error) {
 		return nil, errors.Join(err, os.RemoveAll(w.path))
 	}
 	return w, nil
+}
+
+// sweep removes what compilations left whose host was killed meanwhile. None
+// takes an hour.
+func (e entry) sweep() error {
+	list, err := os.ReadDir(e.parent)
+	if err != nil {
+		return err
+	}
+	for _, d := range list {
+		fi, err := d.Info()
+		if err == nil && strings.HasPrefix(d.Name(), compiling) && time.Since(fi.ModTime()) > time.Hour {
+			err = os.RemoveAll(filepath.Join(e.parent, d.Name()))
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 func (w *work) remove() error { return errors.Join(w.file.Close(), os.RemoveAll(w.path)) }

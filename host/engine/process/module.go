@@ -133,26 +133,30 @@ func (m *module) launch(ctx context.Context) (*instance, error) {
 
 // waiting returns an idle child, and drops those that have ended meanwhile.
 func (m *module) waiting() *instance {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for n := len(m.idle) - 1; n >= 0; n-- {
+	for {
+		m.mu.Lock()
+		n := len(m.idle) - 1
+		if n < 0 {
+			m.mu.Unlock()
+			return nil
+		}
 		in := m.idle[n]
 		m.idle[n] = nil
 		m.idle = m.idle[:n]
+		m.mu.Unlock()
 		if !in.gone() {
 			return in
 		}
 		in.discard(m)
 	}
-	return nil
 }
 
 // unused returns the child that saw whether the module loads.
 func (m *module) unused() *instance {
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	in := m.fresh
 	m.fresh = nil
+	m.mu.Unlock()
 	if in != nil && in.gone() {
 		in.discard(m)
 		return nil

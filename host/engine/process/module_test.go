@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/bulkhead/bulkhead/abi"
 	"github.com/bulkhead/bulkhead/host/calls"
@@ -107,6 +108,13 @@ func TestCompiledCodeIsKeptAndMadeAnewWhereItIsDamaged(t *testing.T) {
 	open()
 	if again, err := os.Stat(code()); err != nil || !os.SameFile(made, again) {
 		t.Errorf("it was compiled again: %v", err)
+	}
+	killed := filepath.Join(dir, "process", "compiling-1")
+	if err := os.Mkdir(killed, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chtimes(killed, time.Now(), time.Now().Add(-2*time.Hour)); err != nil {
+		t.Fatal(err)
 	}
 	if err := os.WriteFile(code(), []byte("damage"), 0o644); err != nil {
 		t.Fatal(err)
