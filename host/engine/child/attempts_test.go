@@ -92,6 +92,10 @@ func attempts() []tried {
 			}
 			return unix.Mprotect(mem, unix.PROT_READ|unix.PROT_EXEC)
 		}},
+		{name: "memory", early: true, eperm: true, do: func(string) error {
+			_, err := unix.Mmap(-1, 0, 6<<30, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE|unix.MAP_NORESERVE)
+			return err
+		}},
 		{name: "kill", early: true, do: func(string) error { return unix.Kill(os.Getppid(), unix.SIGCONT) }},
 		{name: "tgkill", early: true, do: func(string) error { return unix.Tgkill(os.Getppid(), os.Getppid(), unix.SIGCONT) }},
 		{name: "chmod", early: true, do: func(file string) error { return unix.Fchmodat(unix.AT_FDCWD, file, 0o644, 0) }},

@@ -45,7 +45,7 @@ func (r *Runtime) launch(ctx context.Context, o order, cache *os.File, compile b
 	if compile {
 		access = lockdown.Write
 	}
-	k, err := r.start(cache, access)
+	k, err := r.start(o.name, cache, access)
 	if err != nil {
 		return nil, err
 	}

@@ -28,7 +28,7 @@ type kept struct {
 	close sync.Once
 }
 
-func (r *Runtime) start(cache *os.File, access lockdown.Access) (*kept, error) {
+func (r *Runtime) start(name string, cache *os.File, access lockdown.Access) (*kept, error) {
 	ends, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("%w: socket: %w", engine.ErrNoProcess, err)
@@ -36,7 +36,7 @@ func (r *Runtime) start(cache *os.File, access lockdown.Access) (*kept, error) {
 	k := &kept{socket: wire.Socket(ends[0]), done: make(chan struct{})}
 	theirs := os.NewFile(uintptr(ends[1]), "child")
 	started := make(chan error, 1)
-	go r.keep(k, started, theirs, cache, access)
+	go r.keep(k, started, name, theirs, cache, access)
 	err = <-started
 	theirs.Close()
 	if err != nil {
@@ -47,7 +47,7 @@ func (r *Runtime) start(cache *os.File, access lockdown.Access) (*kept, error) {
 	return k, nil
 }
 
-func (r *Runtime) keep(k *kept, started chan<- error, theirs, cache *os.File, access lockdown.Access) {
+func (r *Runtime) keep(k *kept, started chan<- error, name string, theirs, cache *os.File, access lockdown.Access) {
 	runtime.LockOSThread()
 	if unix.Gettid() == unix.Getpid() {
 		// The first thread cannot be done without: while it is held here, it
@@ -56,7 +56,7 @@ func (r *Runtime) keep(k *kept, started chan<- error, theirs, cache *os.File, ac
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
-			r.keep(k, started, theirs, cache, access)
+			r.keep(k, started, name, theirs, cache, access)
 		}()
 		<-ended
 		return
@@ -70,7 +70,7 @@ func (r *Runtime) keep(k *kept, started chan<- error, theirs, cache *os.File, ac
 		started <- err
 		return
 	}
-	proc, err := os.StartProcess(self, []string{wire.ChildName, "module"}, &os.ProcAttr{
+	proc, err := os.StartProcess(self, []string{wire.ChildName, name}, &os.ProcAttr{
 		Dir: "/",
 		// Two processors: one for the guest and one for collecting garbage.
 		Env:   []string{"GOMAXPROCS=" + strconv.Itoa(min(2, runtime.GOMAXPROCS(0)))},

@@ -2,7 +2,8 @@ package wire
 
 import "github.com/bulkhead/bulkhead/host/engine"
 
-// ChildName is the first word of a child's command line.
+// ChildName is the first word of a child's command line; the second is the
+// name of its module, for who looks at processes.
 const ChildName = "bulkhead-driver"
 
 const (
