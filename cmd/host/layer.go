@@ -59,6 +59,7 @@ func layerTable() render.Table {
 		Fields: []string{"ChainID", "DiffID", "Parent", "Depth", "DiffSize", "Size"},
 		Headers: map[string]string{
 			"ChainID": "CHAIN ID", "DiffID": "DIFF ID", "Parent": "PARENT", "Depth": "DEPTH", "DiffSize": "SIZE", "Size": "TOTAL SIZE", "CacheID": "CACHE ID",
+			"DiffSizeBytes": "SIZE BYTES", "SizeBytes": "TOTAL BYTES",
 		},
 	}
 }
@@ -67,6 +68,7 @@ func layerRow(l layer.Layer, full bool) render.Row {
 	row := render.Row{
 		"ChainID": shortID(l.ChainID().String(), full), "DiffID": shortID(l.DiffID().String(), full), "Parent": "",
 		"Depth": strconv.Itoa(l.Depth()), "DiffSize": render.Size(l.DiffSize()), "Size": render.Size(l.Size()), "CacheID": l.CacheID(),
+		"DiffSizeBytes": strconv.FormatInt(l.DiffSize(), 10), "SizeBytes": strconv.FormatInt(l.Size(), 10),
 	}
 	if p := l.Parent(); p != nil {
 		row["Parent"] = shortID(p.ChainID().String(), full)
