@@ -212,8 +212,12 @@ func (m *Model) whiteout(e *layertar.Entry) error {
 		if err != nil {
 			return err
 		}
+		name := path.Base(e.Path)
+		if there := dir.kids[name]; there != nil && there.kind == layertar.Whiteout && !there.optional {
+			return nil // a mark that hides stays
+		}
 		m.stir(dir, true)
-		dir.kids[path.Base(e.Path)] = &node{kind: layertar.Whiteout, optional: true}
+		dir.kids[name] = &node{kind: layertar.Whiteout, optional: true}
 		return nil
 	}
 	dir, name, err := m.parent(e.Path)

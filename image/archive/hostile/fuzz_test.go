@@ -19,6 +19,7 @@ import (
 	"github.com/bulkhead/bulkhead/graphdriver"
 	"github.com/bulkhead/bulkhead/graphdriver/layertar"
 	"github.com/bulkhead/bulkhead/host"
+	"github.com/bulkhead/bulkhead/image"
 	"github.com/bulkhead/bulkhead/image/archive"
 	"github.com/bulkhead/bulkhead/image/archive/hostile"
 	"github.com/bulkhead/bulkhead/image/input"
@@ -198,7 +199,12 @@ func FuzzLoad(f *testing.F) {
 			f.Add(b.Bytes())
 		}
 	}
-	s := openStores(f, "vfs")
+	layers, root := fuzzStores(f, "vfs", host.Native(vfs.Driver{}))
+	images, err := image.Open(context.Background(), image.Options{Root: root, DriverName: "vfs", Layers: layers})
+	if err != nil {
+		f.Fatal(err)
+	}
+	s := &stack{Stores: archive.Stores{Images: images, Layers: layers}, dir: f.TempDir(), root: root, temp: f.TempDir(), driver: "vfs"}
 	path := filepath.Join(s.dir, "fuzzed")
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if err := os.WriteFile(path, data, 0o600); err != nil {

@@ -70,6 +70,24 @@ func headers() []Case {
 			}),
 		},
 		{
+			Name: "two sizes, neither of them 0", CVE: "CVE-2026-33055",
+			What:    "the header's is heeded by some (tar-rs), PAX's by all others",
+			Verdict: Stored, Lands: "f",
+			write: one(func(t *tarball, out string) {
+				t.pax("size", itoa(len(Payload))).add(head{name: "f", size: 1024, body: Payload})
+				t.file("g", "")
+			}),
+		},
+		{
+			Name: "size of what is between", CVE: "CVE-2026-53655",
+			What:    "a PAX size before a GNU long name: it is the file's, and not the name's (node-tar)",
+			Verdict: Stored, Lands: "f",
+			write: one(func(t *tarball, out string) {
+				t.pax("size", itoa(len(Payload))).add(head{kind: longName, gnu: true, name: "././@LongLink", body: "f\x00"})
+				t.add(head{name: "x", gnu: true, edit: func(raw []byte) { number(raw[124:136], 0) }, body: Payload})
+			}),
+		},
+		{
 			Name: "directory with a size", CVE: "CVE-2025-62518",
 			What:    "its payload is skipped by some, and read as entries by others",
 			Verdict: Stored,
