@@ -41,6 +41,8 @@ type guest struct {
 	d    *Dir
 	rnd  *rand.Rand
 	open []openedFile
+	// records: what may not be given is recorded.
+	records bool
 }
 
 type openedFile struct {
@@ -108,12 +110,16 @@ func (g *guest) step() (what string, err error) {
 	case "node":
 		return what, g.d.Mknod(p, unix.S_IFIFO|0o600, 0, 0, NoLinks)
 	case "copy":
-		return what, CopyTree(ctx, g.d, string(rune('A'+g.rnd.IntN(2))), g.d, "C", false)
+		return what, CopyTree(ctx, g.d, string(rune('A'+g.rnd.IntN(2))), g.d, "C", g.records)
 	case "remove":
 		return what, g.d.RemoveTree(ctx, string(rune('A'+g.rnd.IntN(3))))
 	}
-	a := NewApplier(g.d, ApplyOptions{})
-	for _, e := range []*layertar.Entry{entry(layertar.Dir, "A", ""), {Kind: layertar.File, Path: p, Name: p, Mode: 0o600, Size: 9000}, entry(layertar.Symlink, q, "somewhere")} {
+	a := NewApplier(g.d, ApplyOptions{Unprivileged: g.records})
+	link := entry(layertar.Symlink, q, "somewhere")
+	if g.records {
+		link.UID = 7 // is recorded by who may not give it
+	}
+	for _, e := range []*layertar.Entry{entry(layertar.Dir, "A", ""), {Kind: layertar.File, Path: p, Name: p, Mode: 0o600, Size: 9000}, link} {
 		if err = a.Apply(ctx, e, "", Payload{Held: make([]byte, e.Size)}); err != nil {
 			a.Abort()
 			return what, err
@@ -126,7 +132,10 @@ func (g *guest) step() (what string, err error) {
 func TestAMeterCountsWhatIsThere(t *testing.T) {
 	for seed := range uint64(20) {
 		d, _ := metered(t, Used{Blocks: 60_000, Inodes: 10})
-		g := &guest{t: t, d: d, rnd: rand.New(rand.NewPCG(seed, 1))}
+		g := &guest{t: t, d: d, rnd: rand.New(rand.NewPCG(seed, 1)), records: seed%2 == 1}
+		if g.records {
+			d.Believe(uint32(os.Geteuid()))
+		}
 		refused := 0
 		for i := range 300 {
 			what, err := g.step()
@@ -235,6 +244,26 @@ func TestWhereOthersWriteNothingIsCredited(t *testing.T) {
 	if now := d.Meter().Now(); now != (Used{Blocks: 2 * block, Inodes: 1}) {
 		t.Errorf("%+v", now)
 	}
+}
+
+// The kernel appends to what was opened so, whatever the offset of the write.
+func TestAnAppendedFileIsCountedWhateverTheOffset(t *testing.T) {
+	d, _ := metered(t, Used{Blocks: 4 * block})
+	fd, held, err := d.OpenFile("f", unix.O_CREAT|unix.O_WRONLY|unix.O_APPEND, 0o600, NoLinks, true)
+	must(t, err)
+	defer unix.Close(fd)
+	defer held.Close(fd)
+	for i := 0; ; i++ {
+		_, err := held.Write(fd, 0, block, func() (int, error) { return unix.Pwrite(fd, make([]byte, block), 0) })
+		if i < 4 {
+			must(t, err)
+		} else if !errors.Is(err, errOver) {
+			t.Fatalf("write %d: %v", i, err)
+		} else {
+			break
+		}
+	}
+	exact(t, d, "appending")
 }
 
 func TestScratchCountsWhileItIsThere(t *testing.T) {

@@ -66,15 +66,15 @@ func (o Metered) Write(fd int, off int64, n int, do func() (int, error)) (int, e
 	}
 	var done int
 	err := o.resize(fd, func(size int64) (int64, error) {
-		if off >= 0 {
-			return max(size, off+int64(n)), nil
-		}
 		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
 		if err != nil {
 			return 0, err
 		}
-		if flags&unix.O_APPEND != 0 {
+		if flags&unix.O_APPEND != 0 { // whatever the offset: pwrite(2)
 			return size + int64(n), nil
+		}
+		if off >= 0 {
+			return max(size, off+int64(n)), nil
 		}
 		at, err := unix.Seek(fd, 0, unix.SEEK_CUR)
 		return max(size, at+int64(n)), err

@@ -7,6 +7,7 @@ func Budgets() []Case {
 	return []Case{
 		create("budget-write", "bytes end at the bound", Limit, blocks),
 		create("budget-append", "also at the end of a file", Limit, blocks),
+		create("budget-append-at", "whatever the offset that is given", Limit, blocks),
 		create("budget-sparse", "a file of 2^62 bytes without any counts as long as it is", Limit, blocks),
 		create("budget-far", "so does one byte far out", Limit, blocks),
 		create("budget-many-small", "a million files of one byte are a million blocks", Limit, blocks),

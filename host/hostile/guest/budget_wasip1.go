@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"os"
+	"syscall"
+	"unsafe"
 )
 
 // budgets try to store more than there may be.
@@ -39,6 +41,9 @@ func budgets(all map[string]attack) {
 	some := make([]byte, 64<<10)
 	onFile("write", 0, func(f *os.File, _ int) error { _, err := f.Write(some); return err })
 	onFile("append", os.O_APPEND, func(f *os.File, _ int) error { _, err := f.Write(some[:100]); return err })
+	onFile("append-at", os.O_APPEND, func(f *os.File, _ int) error {
+		return pwrite(f, some[:100])
+	})
 	onFile("sparse", 0, func(f *os.File, _ int) error { return f.Truncate(1 << 62) })
 	onFile("far", 0, func(f *os.File, i int) error { _, err := f.WriteAt(some[:1], 1<<(20+i%40)); return err })
 	grow("many-small", func(dir string, i int) error { return os.WriteFile(numbered(dir, i), some[:1], 0o600) })
@@ -134,3 +139,15 @@ func budgets(all map[string]attack) {
 type coded int32
 
 func (c coded) Error() string { return fmt.Sprint("code ", int32(c)) }
+
+// pwrite writes at the beginning of a file: package os will not do that to one
+// that was opened to append.
+func pwrite(f *os.File, b []byte) error {
+	p, n := at(b)
+	vector := [2]uint32{p, n}
+	var done uint32
+	if errno := fdPwrite(int32(f.Fd()), unsafe.Pointer(&vector), 1, 0, unsafe.Pointer(&done)); errno != 0 {
+		return syscall.Errno(errno)
+	}
+	return nil
+}

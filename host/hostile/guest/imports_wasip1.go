@@ -98,6 +98,9 @@ func changesEmit(ptr, n uint32) int32
 //go:wasmimport wasi_snapshot_preview1 path_open
 func pathOpen(fd int32, dirflags uint32, ptr, n uint32, oflags uint32, rights, inheriting uint64, fdflags uint32, out unsafe.Pointer) uint32
 
+//go:wasmimport wasi_snapshot_preview1 fd_pwrite
+func fdPwrite(fd int32, vectors unsafe.Pointer, n uint32, off uint64, done unsafe.Pointer) uint32
+
 // held keeps what crosses from being collected while only a number is left.
 var held [8]any
 var turn int
