@@ -3,6 +3,7 @@ package host_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/bulkhead/bulkhead/host"
 	"github.com/bulkhead/bulkhead/host/engine"
@@ -59,5 +60,8 @@ func (r threads) compile(name string, wasm []byte, limits engine.Limits) host.Co
 type processes struct{ *process.Runtime }
 
 func (r processes) compile(name string, wasm []byte, limits engine.Limits) host.Compile {
+	if underRace && limits.Compile == 0 {
+		limits.Compile = 10 * time.Minute // the compiler, too, is watched
+	}
 	return host.InProcess(r.Runtime, name, wasm, limits)
 }
