@@ -90,16 +90,10 @@ func (d *drivers) runtime(ctx context.Context) (*engine.Runtime, error) {
 // processes starts drivers' processes, and says once which of their locks this
 // machine lacks.
 func (d *drivers) processes(ctx context.Context) (*process.Runtime, error) {
-	dir := d.cfg.CacheDir
-	if dir != "" {
-		if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
-			return nil, err
-		}
-	}
-	rt, err := process.New(ctx, process.Config{CacheDir: dir})
+	rt, err := startProcesses(ctx, d.cfg.CacheDir)
 	if errors.Is(err, process.ErrCache) {
-		d.log.Warn("compiled drivers are not kept", zap.String("cache-dir", dir), zap.Error(err))
-		rt, err = process.New(ctx, process.Config{})
+		d.log.Warn("compiled drivers are not kept", zap.String("cache-dir", d.cfg.CacheDir), zap.Error(err))
+		rt, err = startProcesses(ctx, "")
 	}
 	if err != nil {
 		return nil, err
@@ -109,4 +103,13 @@ func (d *drivers) processes(ctx context.Context) (*process.Runtime, error) {
 		d.log.Warn("drivers' processes lack locks that this machine does not have", zap.Strings("missing", missing))
 	}
 	return rt, nil
+}
+
+func startProcesses(ctx context.Context, dir string) (*process.Runtime, error) {
+	if dir != "" {
+		if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+			return nil, fmt.Errorf("%w: %w", process.ErrCache, err)
+		}
+	}
+	return process.New(ctx, process.Config{CacheDir: dir})
 }
