@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -31,6 +32,7 @@ func (a *app) imageLoad() *cobra.Command {
 			if _, err := a.drivers(false).choose(cmd.Context(), list); err != nil {
 				return err
 			}
+			boundMemory()
 			in, err := a.openArchive(ctx, from)
 			if err != nil {
 				return err
@@ -59,6 +61,17 @@ func (a *app) imageLoad() *cobra.Command {
 	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "tell of each layer where there is no terminal")
 	limitFlags(cmd.Flags())
 	return cmd
+}
+
+// memoryLimit is GOMEMLIMIT of a load, unless that is set: from there on garbage
+// is collected often, so that what an archive makes us hold is not held five
+// times. Other commands hold drivers' memory above all, which is no garbage.
+const memoryLimit = 96 << 20
+
+func boundMemory() {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryLimit)
+	}
 }
 
 // limitFlags are the limits of the configuration, for one load.

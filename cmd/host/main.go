@@ -19,17 +19,10 @@ var version = "unknown"
 // for some 15 MB more.
 const gcPercent = 400
 
-// memoryLimit is GOMEMLIMIT unless that is set: from there on garbage is
-// collected often, so that what an archive makes us hold is not held five times.
-const memoryLimit = 96 << 20
-
 func main() {
 	child.Main() // if this process is one that a driver runs in
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
-	}
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(memoryLimit)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
