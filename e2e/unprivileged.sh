@@ -3,9 +3,11 @@
 # what nobody loads, changes, commits and squashes against what root does.
 set -eu
 [ "$(id -u)" = 0 ] || { echo "needs root, to become nobody"; exit 1; }
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-chmod 755 "$work"
+all=$(mktemp -d)
+trap 'rm -rf "$all"' EXIT
+chmod 755 "$all"
+work=$all/bulkhead
+mkdir -m 755 "$work"
 mkdir -m 1777 "$work/tmp" "$work/home"
 go=$(go env GOROOT)/bin
 export GOFLAGS=-buildvcs=false
@@ -15,18 +17,31 @@ as_nobody() {
 		env HOME="$work/home" TMPDIR="$work/tmp" GOCACHE="$work/home/cache" GOMODCACHE="$(go env GOMODCACHE)" PATH="$go:$PATH" "$@"
 }
 
+# How a test says that it takes root, or a power of it.
+rootonly='root|privilege|CAP_|this user|not permitted'
+
 # The tests run where their testdata is; a copy that anybody may read.
 git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$work" 2>/dev/null || true
 cp drivers-wasm/built/*.wasm "$work/drivers-wasm/built/"
-chmod -R a+rX "$work"
+image=../shared/images/debian-slim.oci.tar
+if [ -e "$image" ]; then # beside the copy, as it is beside what was copied
+	mkdir -p "$all/shared/images"
+	cp "$image" "$all/shared/images/"
+fi
+chmod -R a+rX "$all"
 for pkg in ./host ./host/engine/child ./host/engine/process ./host/confine ./host/calls ./host/mount ./graphdriver/naivediff ./drivers-wasm/vfs ./layer ./image ./image/archive ./image/archive/hostile; do
 	name=$(echo "$pkg" | tr -c 'a-z\n' _).test
 	go test -c -o "$work/$name" "$pkg"
 	[ -e "$work/$name" ] || continue # no tests
 	chmod 755 "$work/$name"
 	echo "== $pkg"
-	(cd "$work/$pkg" && as_nobody "$work/$name" -test.timeout 10m >"$work/log" 2>&1) || { tail -n 60 "$work/log"; exit 1; }
+	(cd "$work/$pkg" && as_nobody "$work/$name" -test.v -test.timeout 10m >"$work/log" 2>&1) ||
+		{ grep -vE '^ *(=== |--- PASS|PASS$)' "$work/log" | tail -n 60; exit 1; }
 	tail -n 1 "$work/log"
+	# What is left out here is what takes root, and says so.
+	awk '/_test\.go:[0-9]+: / { why = $0 } /^ *--- SKIP/ { print why }' "$work/log" >"$work/skipped"
+	grep -vE "$rootonly" "$work/skipped" && { [ ! -e "$image" ] || { echo "skipped, and it does not take root"; exit 1; }; }
+	echo "$(wc -l <"$work/skipped") tests took root"
 done
 
 echo "== ./host in a user namespace, where some can be given away"
@@ -35,13 +50,13 @@ if as_nobody unshare -Urm true 2>/dev/null; then
 		>"$work/log" 2>&1) || { tail -n 60 "$work/log"; exit 1; }
 	tail -n 1 "$work/log"
 else
-	echo "none can be made here"
+	echo "none can be made here: allow it (kernel.unprivileged_userns_clone, user.max_user_namespaces)"
+	exit 1
 fi
 
 echo "== a real load"
 cp bin/bulkhead "$work/"
-image=../shared/images/debian-slim.oci.tar
-[ -e "$image" ] || { echo "no image to load"; exit 0; }
+[ -e "$image" ] || { echo "no image to load"; exit 0; } # it is not this repository's
 cp "$image" "$work/image.tar" && chmod 644 "$work/image.tar"
 nobody() { as_nobody "$work/bulkhead" --root "$work/home/root" --driver vfs "$@"; }
 root() { "$work/bulkhead" --root "$work/again" --driver vfs "$@"; }
