@@ -30,7 +30,7 @@ func debianSlim(t testing.TB) string {
 	t.Helper()
 	p := filepath.Join(repo(t), "../shared/images/debian-slim.oci.tar")
 	if _, err := os.Stat(p); err != nil {
-		t.Skipf("no image to test with: %v", err)
+		t.Skipf("the Debian image is not here: %v", err)
 	}
 	return p
 }

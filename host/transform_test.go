@@ -69,6 +69,53 @@ func TestADriverThatKeepsArchivesStoresLayersExactly(t *testing.T) {
 	}
 }
 
+// A driver that claims to give back the very archives, and gives others, is
+// not believed: the record of each layer stays, and what comes out is right.
+func TestAFalseClaimOfExactDiffsIsNotBelieved(t *testing.T) {
+	ctx := context.Background()
+	archive := graphtest.Archive(t, graphtest.Dir("d"), graphtest.File("d/f", "content"))
+	wasm := build(t, "testdata/rawtar", "-tags=exact,liar")
+	for _, iso := range isolations() {
+		t.Run(iso.name, func(t *testing.T) {
+			root := t.TempDir()
+			d, err := host.Open(ctx, host.Config{
+				Name: "rawtar", Home: filepath.Join(root, "rawtar"), State: filepath.Join(root, "bulkhead", "rawtar"),
+				Isolation: iso.where, Unprivileged: unprivileged(),
+			}, iso.in(t).compile("rawtar", wasm, engine.Limits{}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer d.Close(ctx)
+			if !d.Capabilities().ReproducesExactDiffs {
+				t.Fatal("it does not claim to")
+			}
+			store, err := layer.Open(ctx, layer.Options{Root: root, DriverName: "rawtar", Driver: host.Complete(d)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer store.Close()
+			l, err := store.Register(ctx, bytes.NewReader(archive), "", layer.RegisterOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			record := filepath.Join(root, "image/rawtar/layerdb/sha256", strings.TrimPrefix(l.ChainID().String(), "sha256:"), "tar-split.json.gz")
+			if _, err := os.Stat(record); err != nil {
+				t.Errorf("the claim is believed: %v", err)
+			}
+			if got, err := read(ctx, l); err != nil || !bytes.Equal(got, archive) {
+				t.Errorf("%d bytes of %d come out: %v", len(got), len(archive), err)
+			}
+			// Without the record nothing is left but the driver's word.
+			if err := os.Remove(record); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := read(ctx, l); !errors.Is(err, layer.ErrCorrupt) {
+				t.Errorf("what it gives in place of the archive is passed on: %v", err)
+			}
+		})
+	}
+}
+
 func read(ctx context.Context, l layer.Layer) ([]byte, error) {
 	r, err := l.TarStream(ctx)
 	if err != nil {

@@ -78,8 +78,10 @@ func (driver) Diff(c *guest.Call) error {
 		return err
 	}
 	defer f.Close()
-	_, err = io.Copy(stream{c}, f)
-	return err
+	if _, err = io.Copy(stream{c}, f); err != nil || !liar {
+		return err
+	}
+	return c.StreamWrite(make([]byte, 512))
 }
 
 func (driver) ReadFile(c *guest.Call) error {

@@ -1,0 +1,5 @@
+//go:build !liar
+
+package main
+
+const liar = false
