@@ -123,7 +123,6 @@ func refused(t *testing.T, c hostile.Case, err error) {
 	if len(text) > 1000 || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		t.Errorf("not a clear line: %q", text)
 	}
-	t.Log(err)
 }
 
 // exact checks that each layer comes out as it went in, and where its files
