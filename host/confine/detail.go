@@ -65,35 +65,18 @@ func (d *Detail) device() bool {
 // Details reads one directory, sorted by the bytes of its names; without full
 // neither symlinks nor attributes are read.
 func (l *Lister) Details(d *Dir, p string, full bool) ([]Detail, error) {
-	fd, err := d.open(p, unix.O_RDONLY|unix.O_DIRECTORY, 0, NoLinks)
-	if err != nil {
-		return nil, err
-	}
-	defer unix.Close(fd)
-	raw, links, err := d.rec.names(fd)
-	if err != nil {
-		return nil, &PathError{Op: "read directory", Path: p, Err: err}
-	}
-	out := make([]Detail, 0, len(raw))
-	for _, n := range raw {
-		st, err := statAt(fd, n.name)
-		var link *linkRecord
-		if err == nil {
-			link, err = d.rec.show(fd, n.name, &st, links)
-		}
-		if err == unix.ENOENT {
-			continue // gone meanwhile
-		}
-		det := Detail{Name: n.name, Stat: st}
-		if err == nil && full {
-			err = det.fill(d.rec, fd, link)
-		}
-		if err != nil {
-			return nil, &PathError{Op: "read", Path: join(clean(p), n.name), Err: err}
+	var out []Detail
+	err := d.each(p, nil, func(n int) { out = make([]Detail, 0, n) }, func(dirfd int, n Name) error {
+		det := Detail{Name: n.Name, Stat: n.Stat}
+		if full {
+			if err := det.fill(d.rec, dirfd, n.link); err != nil {
+				return err
+			}
 		}
 		out = append(out, det)
-	}
-	return out, nil
+		return nil
+	})
+	return out, err
 }
 
 // Self is the directory itself, without a name.

@@ -38,16 +38,38 @@ func (l *Lister) read(d *Dir, p string, attrs bool, opaque string) ([]Name, erro
 
 // some is read for those of these names that are there; nil is for all.
 func (l *Lister) some(d *Dir, p string, want []string, attrs bool, opaque string) ([]Name, error) {
+	var out []Name
+	err := d.each(p, want, func(n int) { out = make([]Name, 0, n) }, func(dirfd int, n Name) error {
+		looks := opaque != "" && n.Stat.Type() == unix.S_IFDIR
+		if attrs || looks {
+			has, err := hasXattrs(dirfd, n.Name)
+			if err == nil && (has || n.link != nil) {
+				err = l.attrs(d.rec, dirfd, &n, attrs, looks, opaque)
+			}
+			if err != nil && err != unix.ENOENT {
+				return err
+			}
+		}
+		out = append(out, n)
+		return nil
+	})
+	return out, err
+}
+
+// each looks at the names of a directory, sorted by their bytes; want is for
+// those of them that are there, nil for all. room is told first how many there
+// are at most.
+func (d *Dir) each(p string, want []string, room func(n int), visit func(dirfd int, n Name) error) error {
 	fd, err := d.open(p, unix.O_RDONLY|unix.O_DIRECTORY, 0, NoLinks)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer unix.Close(fd)
 	raw, links, err := d.rec.some(fd, want)
 	if err != nil {
-		return nil, &PathError{Op: "read directory", Path: p, Err: err}
+		return &PathError{Op: "read directory", Path: p, Err: err}
 	}
-	out := make([]Name, 0, len(raw))
+	room(len(raw))
 	for _, n := range raw {
 		st, err := statAt(fd, n.name)
 		var link *linkRecord
@@ -57,26 +79,14 @@ func (l *Lister) some(d *Dir, p string, want []string, attrs bool, opaque string
 		if err == unix.ENOENT {
 			continue // gone meanwhile
 		}
+		if err == nil {
+			err = visit(fd, Name{Name: n.name, Stat: st, link: link})
+		}
 		if err != nil {
-			return nil, &PathError{Op: "stat", Path: p + "/" + n.name, Err: err}
-		}
-		out = append(out, Name{Name: n.name, Stat: st, link: link})
-	}
-	for i := range out {
-		n := &out[i]
-		looks := opaque != "" && n.Stat.Type() == unix.S_IFDIR
-		if !attrs && !looks {
-			continue
-		}
-		has, err := hasXattrs(fd, n.Name)
-		if err == nil && (has || n.link != nil) {
-			err = l.attrs(d.rec, fd, n, attrs, looks, opaque)
-		}
-		if err != nil && err != unix.ENOENT {
-			return nil, &PathError{Op: "read extended attributes in", Path: p, Err: err}
+			return &PathError{Op: "read", Path: join(clean(p), n.name), Err: err}
 		}
 	}
-	return out, nil
+	return nil
 }
 
 func (l *Lister) attrs(rec *records, dirfd int, n *Name, digest, looks bool, opaque string) error {
