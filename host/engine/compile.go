@@ -65,7 +65,7 @@ func (r *Runtime) compile(ctx context.Context, name string, wasm []byte, limits 
 	if err := errors.Join(checkSignatures(code, hosts), checkExports(code)); err != nil {
 		return nil, err
 	}
-	m := &module{name: name, limits: limits, opts: opts, rt: rt, code: code, budget: NewBudget(limits.MemoryBudget, opts.grow())}
+	m := &module{name: name, limits: limits, pool: NewPool[*instance](limits.Idle), opts: opts, rt: rt, code: code, budget: NewBudget(limits.MemoryBudget, opts.grow())}
 	for _, mem := range code.ExportedMemories() {
 		m.minMemory = uint64(mem.Min()) * pageSize
 	}

@@ -124,7 +124,7 @@ func TestFilesDieWithTheirCall(t *testing.T) {
 	if b, _ := os.ReadFile(filepath.Join(s.dirs[0], "kept")); string(b) != "first" {
 		t.Errorf("kept: %q", b)
 	}
-	if n := len(m.(*module).idle); n != 1 {
+	if n := len(m.(*module).pool.idle); n != 1 {
 		t.Errorf("%d idle instances", n)
 	}
 }
@@ -143,7 +143,7 @@ func TestOpenFilesAreLimited(t *testing.T) {
 	if _, err := m.Run(context.Background(), abi.ExportGet, newFake(t)); err != nil {
 		t.Fatal(err)
 	}
-	if n := len(m.(*module).idle); n != 0 {
+	if n := len(m.(*module).pool.idle); n != 0 {
 		t.Errorf("an instance that leaks numbers was kept")
 	}
 }

@@ -2,18 +2,13 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"sync"
 
 	"github.com/tetratelabs/wazero"
 
 	"github.com/bulkhead/bulkhead/abi"
 	"github.com/bulkhead/bulkhead/host/calls"
 )
-
-// errClosed ends the calls in flight when their module is closed.
-var errClosed = errors.New("module is closed")
 
 // module implements Module in this process.
 type module struct {
@@ -29,12 +24,9 @@ type module struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
-	mu     sync.Mutex
-	idle   []*instance
-	closed bool
-	// flying counts calls; Close waits for them, since their memory goes with
-	// the runtime.
-	flying sync.WaitGroup
+	// pool has the instances; Close waits for its calls, since their memory
+	// goes with the runtime.
+	pool *Pool[*instance]
 }
 
 func (m *module) maxMemory() uint64 { return m.limits.memory() }
@@ -53,10 +45,10 @@ func (m *module) RunOnce(ctx context.Context, export string, s calls.Session) (i
 }
 
 func (m *module) run(ctx context.Context, export string, s calls.Session, pooled bool) (int32, error) {
-	if err := m.begin(); err != nil {
+	if err := m.pool.Begin(); err != nil {
 		return 0, fmt.Errorf("%s: %w", export, err)
 	}
-	defer m.flying.Done()
+	defer m.pool.End()
 	if ctx.Err() != nil {
 		return 0, fmt.Errorf("%s: %w", export, context.Cause(ctx))
 	}
@@ -76,34 +68,17 @@ func (m *module) run(ctx context.Context, export string, s calls.Session, pooled
 		return 0, err
 	}
 	code, err := in.call(c, s)
-	if intact := c.end(); !pooled || err != nil || !intact || !in.reusable() || !m.put(in) {
+	if intact := c.end(); !pooled || err != nil || !intact || !in.reusable() || !m.pool.Put(in) {
 		in.discard()
 	}
 	return code, err
 }
 
-// begin counts a call unless the module is closed.
-func (m *module) begin() error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.closed {
-		return errClosed
-	}
-	m.flying.Add(1)
-	return nil
-}
-
 // take returns an idle instance, or a new one that is configured.
 func (m *module) take(c *flight) (*instance, error) {
-	m.mu.Lock()
-	if n := len(m.idle); n > 0 {
-		in := m.idle[n-1]
-		m.idle[n-1] = nil
-		m.idle = m.idle[:n-1]
-		m.mu.Unlock()
+	if in, ok := m.pool.Take(); ok {
 		return in, nil
 	}
-	m.mu.Unlock()
 	in, err := m.instantiate(c)
 	if err != nil {
 		return nil, err
@@ -135,42 +110,20 @@ func (m *module) configure(c *flight, in *instance) error {
 	return err
 }
 
-// put keeps an instance for the next call if there is room.
-func (m *module) put(in *instance) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.closed || len(m.idle) >= m.limits.Idle {
-		return false
-	}
-	m.idle = append(m.idle, in)
-	return true
-}
-
 // Close implements Module. It returns when the calls in flight have ended, or
 // with ctx's error, and then the last of them releases the module.
 func (m *module) Close(ctx context.Context) error {
-	m.mu.Lock()
-	if m.closed {
-		m.mu.Unlock()
+	idle, first := m.pool.Close()
+	if !first {
 		return nil
 	}
-	m.closed = true
-	idle := m.idle
-	m.idle = nil
-	m.mu.Unlock()
-	m.cancel(errClosed)
+	m.cancel(ErrClosed)
 	for _, in := range idle {
 		in.discard()
 	}
-	done := make(chan error, 1)
-	go func() {
-		m.flying.Wait()
-		done <- m.rt.Close(context.WithoutCancel(ctx))
-	}()
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		return fmt.Errorf("module %s: a call does not end: %w", m.name, context.Cause(ctx))
+	err := m.pool.Wait(ctx, func() error { return m.rt.Close(context.WithoutCancel(ctx)) })
+	if err != nil {
+		err = fmt.Errorf("module %s: %w", m.name, err)
 	}
+	return err
 }

@@ -95,8 +95,8 @@ func TestConfigureRunsOncePerInstance(t *testing.T) {
 	if code, err := m.RunOnce(context.Background(), abi.ExportPut, &fake{}); err != nil || code != -1 || asked != 1 {
 		t.Errorf("run once: %d %v, asked %d times", code, err, asked)
 	}
-	m.(*module).idle[0].discard()
-	m.(*module).idle = nil
+	m.(*module).pool.idle[0].discard()
+	m.(*module).pool.idle = nil
 	answer = int32(abi.Prerequisites)
 	if _, err := m.Run(context.Background(), abi.ExportPut, &fake{}); !errors.Is(err, abi.Prerequisites) {
 		t.Errorf("%v", err)
@@ -120,7 +120,7 @@ func TestCallsDoNotWaitForOneAnother(t *testing.T) {
 		})
 	}
 	done.Wait()
-	if n := len(m.(*module).idle); n != 2 {
+	if n := len(m.(*module).pool.idle); n != 2 {
 		t.Errorf("%d instances idle, limit 2", n)
 	}
 }

@@ -125,10 +125,10 @@ func TestCloseEndsCallsInFlight(t *testing.T) {
 	if err := m.Close(context.Background()); err != nil {
 		t.Error(err)
 	}
-	if err := <-done; !errors.Is(err, errClosed) {
+	if err := <-done; !errors.Is(err, ErrClosed) {
 		t.Errorf("%v", err)
 	}
-	if _, err := m.Run(context.Background(), abi.ExportPut, &fake{}); !errors.Is(err, errClosed) {
+	if _, err := m.Run(context.Background(), abi.ExportPut, &fake{}); !errors.Is(err, ErrClosed) {
 		t.Errorf("%v", err)
 	}
 }

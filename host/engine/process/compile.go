@@ -13,7 +13,7 @@ import (
 func (r *Runtime) Compile(ctx context.Context, name string, wasm []byte, limits engine.Limits, opts engine.Options) (engine.Module, error) {
 	limits = limits.Fill()
 	m := &module{
-		name: name, runtime: r, opts: opts, budget: engine.NewBudget(limits.MemoryBudget, nil),
+		name: name, runtime: r, opts: opts, pool: engine.NewPool[*instance](limits.Idle), budget: engine.NewBudget(limits.MemoryBudget, nil),
 		order: order{name: name, wasm: wasm, limits: limits},
 	}
 	in, err := r.prepare(ctx, m)
@@ -24,7 +24,8 @@ func (r *Runtime) Compile(ctx context.Context, name string, wasm []byte, limits 
 		}
 		return nil, fmt.Errorf("module %s: %w", name, err)
 	}
-	m.methods, m.fresh = in.methods, in
+	m.methods = in.methods
+	m.fresh.Store(in)
 	m.ctx, m.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	return m, nil
 }

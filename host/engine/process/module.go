@@ -2,17 +2,13 @@ package process
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"sync"
+	"sync/atomic"
 
 	"github.com/bulkhead/bulkhead/abi"
 	"github.com/bulkhead/bulkhead/host/calls"
 	"github.com/bulkhead/bulkhead/host/engine"
 )
-
-// errClosed ends the calls in flight when their module is closed.
-var errClosed = errors.New("module is closed")
 
 // module implements engine.Module with a child for each call in flight.
 type module struct {
@@ -28,11 +24,10 @@ type module struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
-	mu     sync.Mutex
-	idle   []*instance // configured
-	fresh  *instance   // that nothing has run in, or nil
-	closed bool
-	flying sync.WaitGroup
+	// pool has the children that are configured; fresh is one that nothing has
+	// run in, or nil.
+	pool  *engine.Pool[*instance]
+	fresh atomic.Pointer[instance]
 }
 
 // methodOf finds a method by its export.
@@ -62,10 +57,10 @@ func (m *module) RunOnce(ctx context.Context, export string, s calls.Session) (i
 }
 
 func (m *module) run(ctx context.Context, export string, s calls.Session, pooled bool) (int32, error) {
-	if err := m.begin(); err != nil {
+	if err := m.pool.Begin(); err != nil {
 		return 0, fmt.Errorf("%s: %w", export, err)
 	}
-	defer m.flying.Done()
+	defer m.pool.End()
 	if ctx.Err() != nil {
 		return 0, fmt.Errorf("%s: %w", export, context.Cause(ctx))
 	}
@@ -82,21 +77,10 @@ func (m *module) run(ctx context.Context, export string, s calls.Session, pooled
 		return 0, err
 	}
 	code, reusable, err := in.call(both, m, method, s)
-	if err != nil || !reusable || !pooled || !m.put(in) {
+	if err != nil || !reusable || !pooled || !m.pool.Put(in) {
 		in.discard(m)
 	}
 	return code, err
-}
-
-// begin counts a call unless the module is closed.
-func (m *module) begin() error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.closed {
-		return errClosed
-	}
-	m.flying.Add(1)
-	return nil
 }
 
 // take returns a child for one call: for a pooled one an idle child or one that
@@ -134,16 +118,10 @@ func (m *module) launch(ctx context.Context) (*instance, error) {
 // waiting returns an idle child, and drops those that have ended meanwhile.
 func (m *module) waiting() *instance {
 	for {
-		m.mu.Lock()
-		n := len(m.idle) - 1
-		if n < 0 {
-			m.mu.Unlock()
+		in, ok := m.pool.Take()
+		if !ok {
 			return nil
 		}
-		in := m.idle[n]
-		m.idle[n] = nil
-		m.idle = m.idle[:n]
-		m.mu.Unlock()
 		if !in.gone() {
 			return in
 		}
@@ -153,10 +131,7 @@ func (m *module) waiting() *instance {
 
 // unused returns the child that saw whether the module loads.
 func (m *module) unused() *instance {
-	m.mu.Lock()
-	in := m.fresh
-	m.fresh = nil
-	m.mu.Unlock()
+	in := m.fresh.Swap(nil)
 	if in != nil && in.gone() {
 		in.discard(m)
 		return nil
@@ -182,48 +157,25 @@ func (m *module) configure(ctx context.Context, in *instance) error {
 	return err
 }
 
-// put keeps a child for the next call if there is room.
-func (m *module) put(in *instance) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.closed || len(m.idle) >= m.order.limits.Idle {
-		return false
-	}
-	m.idle = append(m.idle, in)
-	return true
-}
-
 // Close implements engine.Module. It returns when the calls in flight have
 // ended, and no child is left, or with ctx's error.
 func (m *module) Close(ctx context.Context) error {
-	m.mu.Lock()
-	if m.closed {
-		m.mu.Unlock()
+	left, first := m.pool.Close()
+	if !first {
 		return nil
 	}
-	m.closed = true
-	left := m.idle
-	if m.fresh != nil {
-		left = append(left, m.fresh)
+	if in := m.fresh.Swap(nil); in != nil {
+		left = append(left, in)
 	}
-	m.idle, m.fresh = nil, nil
-	m.mu.Unlock()
-	m.cancel(errClosed)
+	m.cancel(engine.ErrClosed)
 	for _, in := range left {
 		in.kill() // all at once
 	}
 	for _, in := range left {
 		in.discard(m)
 	}
-	done := make(chan struct{})
-	go func() {
-		m.flying.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("module %s: a call does not end: %w", m.name, context.Cause(ctx))
+	if err := m.pool.Wait(ctx, func() error { return nil }); err != nil {
+		return fmt.Errorf("module %s: %w", m.name, err)
 	}
+	return nil
 }
