@@ -210,6 +210,24 @@ func TestAFileThatIsOpenKeepsItsBlocks(t *testing.T) {
 	exact(t, d, "closing it")
 }
 
+func TestAFileThatWasRemovedMeanwhileIsNotOpened(t *testing.T) {
+	d, root := metered(t, Used{Blocks: 10 * block})
+	fd, held, err := d.OpenFile("f", unix.O_CREAT|unix.O_RDWR, 0o600, NoLinks, true)
+	must(t, err)
+	must(t, held.Truncate(fd, 3*block))
+	held.Close(fd)
+	must(t, unix.Close(fd))
+	looked, err := unix.Open(filepath.Join(root, "f"), unix.O_PATH, 0)
+	must(t, err)
+	defer unix.Close(looked)
+	must(t, d.Unlink("f", NoLinks))
+	// It would be credited once more when it is cut.
+	if fd, _, err := d.Meter().opened(false, func() (int, error) { return d.reopen(looked, unix.O_RDWR) }); err != unix.ENOENT {
+		t.Errorf("%d %v", fd, err)
+	}
+	exact(t, d, "a removal")
+}
+
 func TestASparseFileCountsAsLongAsItIs(t *testing.T) {
 	d, _ := metered(t, Used{Blocks: 1 << 30})
 	fd, held, err := d.OpenFile("f", unix.O_CREAT|unix.O_RDWR, 0o600, NoLinks, true)

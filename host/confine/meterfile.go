@@ -33,6 +33,10 @@ func (m *Meter) opened(ours bool, open func() (int, error)) (int, Metered, error
 	if st.Type() != unix.S_IFREG {
 		return fd, Metered{}, nil
 	}
+	if st.Nlink == 0 { // it was removed, and credited, after it was looked at
+		unix.Close(fd)
+		return -1, Metered{}, unix.ENOENT
+	}
 	f := m.files[st.Ino]
 	if f == nil {
 		f = &meteredFile{ours: ours}
