@@ -50,6 +50,7 @@ func TestMain(m *testing.M) {
 }
 
 func TestNoArchiveTakesMuchMemoryOrLeavesAnything(t *testing.T) {
+	t.Parallel()
 	for _, driver := range []string{"vfs", "overlay2"} {
 		t.Run(driver, func(t *testing.T) {
 			for _, c := range hostile.Cases() {
