@@ -65,6 +65,9 @@ func TestAStoppedDockersRootIsReadAndNothingIsWritten(t *testing.T) {
 			}
 			p.ok("image", "inspect", "slim:e2e", "classic:e2e", "committed:e2e")
 			p.ok("image", "verify")
+			if out := p.ok("check", "--full", "--format", "{{.Kind}} {{.Path}} {{.What}}"); out != "" {
+				t.Errorf("check finds damage in what dockerd made:\n%s", out)
+			}
 			p.ok("image", "save", "-o", filepath.Join(t.TempDir(), "o.tar"), "slim:e2e", "classic:e2e", "buildkit:e2e", "committed:e2e")
 			p.ok("layer", "ls")
 			names := strings.Fields(p.ok("layer", "ls", "--rw", "--no-trunc", "--format", "{{.Name}}"))
