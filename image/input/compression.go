@@ -8,9 +8,11 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"math"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+	"github.com/therootcompany/xz"
 )
 
 // Compression is how data is compressed, found by its first bytes.
@@ -21,14 +23,15 @@ const (
 	Gzip  Compression = "gzip"
 	Zstd  Compression = "zstd"
 	Bzip2 Compression = "bzip2"
-	XZ    Compression = "xz" // recognised, so that it can be refused by name
+	XZ    Compression = "xz"
 )
 
 // sniffLen is how many first bytes Sniff looks at.
 const sniffLen = 6
 
-// DefaultWindow bounds the memory that a zstd stream may ask for. Compressors
-// of images use 8 MiB, `zstd -19` the same, and `zstd --ultra -21` this much.
+// DefaultWindow bounds the memory that a zstd or xz stream may ask for.
+// Compressors of images use 8 MiB, `zstd -19` the same; `zstd --ultra -21` and
+// `xz -9` this much.
 const DefaultWindow = 64 << 20
 
 // Sniff tells how data that begins with head is compressed.
@@ -50,7 +53,8 @@ func Sniff(head []byte) Compression {
 // Decompress returns what r yields, decompressed if it is compressed, and
 // how it was. The result is to be closed; r is not closed with it. Data that
 // is not what its first bytes promise fails on Read, wrapping ErrRefused. A
-// zstd stream may have a window of that many bytes; 0 is DefaultWindow.
+// zstd stream may have a window, and an xz stream a dictionary, of that many
+// bytes; 0 is DefaultWindow.
 func Decompress(r io.Reader, window int64) (io.ReadCloser, Compression, error) {
 	br := bufio.NewReaderSize(r, 64<<10)
 	head, err := br.Peek(sniffLen)
@@ -58,6 +62,9 @@ func Decompress(r io.Reader, window int64) (io.ReadCloser, Compression, error) {
 		return nil, None, err
 	}
 	kind := Sniff(head)
+	if window == 0 {
+		window = DefaultWindow
+	}
 	switch kind {
 	case Gzip:
 		zr, err := gzip.NewReader(br)
@@ -66,9 +73,6 @@ func Decompress(r io.Reader, window int64) (io.ReadCloser, Compression, error) {
 		}
 		return &decompressor{Reader: zr, close: zr.Close, kind: kind}, kind, nil
 	case Zstd:
-		if window == 0 {
-			window = DefaultWindow
-		}
 		zr, err := zstd.NewReader(br, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(uint64(window)))
 		if err != nil {
 			return nil, kind, refuse("zstd: %w", err)
@@ -77,7 +81,13 @@ func Decompress(r io.Reader, window int64) (io.ReadCloser, Compression, error) {
 	case Bzip2:
 		return &decompressor{Reader: bzip2.NewReader(br), close: func() error { return nil }, kind: kind}, kind, nil
 	case XZ:
-		return nil, kind, refuse("compressed with xz, which is not supported: decompress it first (xz -d)")
+		d := &decompressor{close: func() error { return nil }, kind: kind, window: window}
+		xr, err := xz.NewReader(br, uint32(min(window, math.MaxUint32)))
+		if err != nil {
+			return nil, kind, d.told(err)
+		}
+		d.Reader = xr
+		return d, kind, nil
 	}
 	return io.NopCloser(br), None, nil
 }
@@ -91,13 +101,18 @@ type decompressor struct {
 
 func (d *decompressor) Read(p []byte) (int, error) {
 	n, err := d.Reader.Read(p)
-	if errors.Is(err, zstd.ErrWindowSizeExceeded) {
-		return n, refuse("zstd: it takes a window of more than %d bytes; raise limits.window to hold one in memory", d.window)
+	return n, d.told(err)
+}
+
+// told is an error of a decompressor as a refusal, if that is what it is.
+func (d *decompressor) told(err error) error {
+	switch {
+	case err == nil, err == io.EOF, isFailure(err):
+		return err
+	case errors.Is(err, zstd.ErrWindowSizeExceeded), errors.Is(err, xz.ErrMemlimit):
+		return refuse("%s: it takes a window of more than %d bytes; raise limits.window to hold one in memory", d.kind, d.window)
 	}
-	if err != nil && err != io.EOF && !isFailure(err) {
-		err = refuse("%s: %w", d.kind, err)
-	}
-	return n, err
+	return refuse("%s: %w", d.kind, err)
 }
 
 // isFailure tells an error of the reader beneath from one of its content.

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"errors"
 	"io"
+	"os"
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
@@ -30,6 +31,13 @@ func FuzzDecompress(f *testing.F) {
 	f.Add([]byte{0x50, 0x2a, 0x4d, 0x18, 1, 0, 0, 0, 0})
 	f.Add([]byte("BZh91AY&SY\x00\x00\x00\x00"))
 	f.Add([]byte("\xfd7zXZ\x00"))
+	for _, name := range []string{"plain", "crc32", "window128MiB"} {
+		b, err := os.ReadFile("testdata/" + name + ".xz")
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
 	f.Add([]byte("plain"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		r, kind, err := input.Decompress(bytes.NewReader(data), 1<<20)

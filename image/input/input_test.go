@@ -225,3 +225,56 @@ type failing struct{}
 func (failing) Read([]byte) (int, error) {
 	return 0, &os.PathError{Op: "read", Path: "disk", Err: os.ErrPermission}
 }
+
+// xz reads a file of testdata, which `xz` made of want.
+func xzFile(t *testing.T, name string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("testdata", name+".xz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestXZIsReadAndHeldToItsWindowAndChecks(t *testing.T) {
+	const want = "what was compressed with xz\n"
+	read := func(data []byte, window int64) (string, error) {
+		r, kind, err := input.Decompress(bytes.NewReader(data), window)
+		if err != nil {
+			return "", err
+		}
+		if kind != input.XZ {
+			t.Fatal(kind)
+		}
+		defer r.Close()
+		b, err := io.ReadAll(r)
+		return string(b), err
+	}
+	plain := xzFile(t, "plain")
+	for name, data := range map[string][]byte{"plain": plain, "crc32": xzFile(t, "crc32")} {
+		if got, err := read(data, 0); got != want || err != nil {
+			t.Errorf("%s: %q %v", name, got, err)
+		}
+	}
+	if got, err := read(append(bytes.Clone(plain), plain...), 0); got != want+want || err != nil {
+		t.Errorf("two streams: %q %v", got, err)
+	}
+	if got, err := read(xzFile(t, "window128MiB"), 256<<20); got != want || err != nil {
+		t.Errorf("a large window that may be: %q %v", got, err)
+	}
+	altered := bytes.Clone(plain)
+	altered[30] ^= 1
+	for name, test := range map[string]struct {
+		data []byte
+		says string
+	}{
+		"a large window": {xzFile(t, "window128MiB"), "raise limits.window"},
+		"cut":            {plain[:len(plain)-9], "xz: "},
+		"altered":        {altered, "xz: "},
+		"rubbish after":  {append(bytes.Clone(plain), "rubbish"...), "xz: "},
+	} {
+		if _, err := read(test.data, 0); !errors.Is(err, input.ErrRefused) || !strings.Contains(err.Error(), test.says) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

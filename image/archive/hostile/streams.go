@@ -187,7 +187,7 @@ func streams() []Case {
 		},
 		{
 			Name: "xz", CVE: "CVE-2014-9357, CVE-2021-29482",
-			What:    "Docker ran a program to unpack it, as root (and Go's xz looped)",
+			What:    "Docker ran a program to unpack it, as root (and Go's xz looped); here its head is no xz",
 			Verdict: Refused, Says: "xz",
 			write: blob(func(tar []byte) []byte { return join([]byte("\xfd7zXZ\x00\x00\x04"), tar) }),
 		},
