@@ -64,7 +64,14 @@ func (m *watchedModule) Close(ctx context.Context) error {
 }
 
 func TestReloadLosesNoCall(t *testing.T) {
-	w := &watchedModules{compile: host.Wasm(runtime(t), "vfs", embedded(t, "vfs"), engine.Limits{})}
+	for _, iso := range isolations() {
+		t.Run(iso.name, func(t *testing.T) {
+			reloads(t, &watchedModules{compile: iso.in(t).compile("vfs", embedded(t, "vfs"), engine.Limits{})})
+		})
+	}
+}
+
+func reloads(t *testing.T, w *watchedModules) {
 	d, done := openAt(t, t.TempDir(), w.make)
 	defer done()
 	ctx := context.Background()
