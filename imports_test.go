@@ -54,6 +54,7 @@ var mayImport = map[string][]string{
 	"layer/...":                    {"layer", "layer/..."},
 	"image":                        {"graphdriver", "graphdriver/layertar", "layer", "layer/...", "image/..."},
 	"image/...":                    {"graphdriver", "graphdriver/layertar", "layer", "layer/...", "image", "image/..."},
+	"image/v1":                     {"graphdriver", "graphdriver/layerlock", "graphdriver/layertar", "layer", "layer/tarsplit", "image", "image/..."},
 	"squash":                       {"graphdriver", "image", "layer"},
 	"config":                       {"config/...", "graphdriver"},
 	"cmd/host":                     {"..."},
