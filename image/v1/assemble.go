@@ -74,7 +74,7 @@ func (a *assembly) Read(p []byte) (int, error) {
 			a.crc.Write(p[:n])
 			a.left -= int64(n)
 			if err == io.EOF && a.left > 0 {
-				a.err = a.damaged(fmt.Errorf("is %d bytes too short", a.left))
+				a.err = a.damaged(fmt.Errorf("%w: it is %d bytes too short", errContent, a.left))
 			} else if err != nil && err != io.EOF {
 				a.err = a.damaged(err)
 			}
@@ -122,9 +122,9 @@ func (a *assembly) finish() error {
 	case err != nil:
 		return a.damaged(err)
 	case n > 0:
-		return a.damaged(errors.New("is longer than it was stored"))
+		return a.damaged(fmt.Errorf("%w: it is longer", errContent))
 	case !bytes.Equal(a.crc.Sum(nil), a.want):
-		return a.damaged(errors.New("content is not what was stored (its checksum differs)"))
+		return a.damaged(fmt.Errorf("%w: its checksum differs", errContent))
 	}
 	return nil
 }
@@ -136,6 +136,8 @@ func clean(err error) error {
 	return err
 }
 
+var errContent = errors.New("content is not what was stored")
+
 // damaged tells a file that is gone or different from one that cannot be read
 // just now.
 func (a *assembly) damaged(err error) error {
@@ -143,12 +145,14 @@ func (a *assembly) damaged(err error) error {
 		return cerr
 	}
 	err = fmt.Errorf("file %s: %w", layertar.Shown(a.name), err)
-	var system unix.Errno
-	passing := errors.As(err, &system) && !errors.Is(err, fs.ErrNotExist) && system != unix.ENOTDIR && system != unix.ELOOP
-	if passing {
-		return fmt.Errorf("image %s: %w", Short(a.id), err)
+	for _, gone := range []error{
+		errContent, errNotPlain, fs.ErrNotExist, graphdriver.ErrNotFound, graphdriver.ErrCorrupt, unix.ENOTDIR, unix.ELOOP,
+	} {
+		if errors.Is(err, gone) {
+			return &CorruptError{ID: a.id, Cause: err}
+		}
 	}
-	return &CorruptError{ID: a.id, Cause: err}
+	return fmt.Errorf("image %s: %w", Short(a.id), err)
 }
 
 // Close ends the reading, which need not have come to its end.

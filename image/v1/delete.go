@@ -45,15 +45,19 @@ func (g *Graph) delete(ctx context.Context, id string) error {
 	}
 	trash := tmp + "-trash"
 	if err := os.Rename(g.dir(id), trash); err != nil {
-		return errors.Join(err, os.RemoveAll(tmp), g.forget(id))
+		trash = g.dir(id) // it goes from where it lies, if it is there at all
 	}
 	g.index.remove(id)
 	if err := durable.SyncDir(g.root); err != nil {
 		return err
 	}
 	g.opts.Step(stepTrashed)
-	if err := g.driver.Remove(ctx, id); err != nil {
-		return errors.Join(fmt.Errorf("driver %s: %w", g.opts.DriverName, err), os.RemoveAll(tmp), os.RemoveAll(trash))
+	// The directory first: the intent to remove the layer counts only without.
+	if err := errors.Join(os.RemoveAll(tmp), os.RemoveAll(trash)); err != nil {
+		return err
 	}
-	return errors.Join(os.RemoveAll(tmp), os.RemoveAll(trash), g.forget(id))
+	if err := g.driver.Remove(ctx, id); err != nil {
+		return fmt.Errorf("driver %s: %w", g.opts.DriverName, err)
+	}
+	return g.forget(id)
 }

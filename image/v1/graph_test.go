@@ -180,6 +180,18 @@ func TestDeleteRemovesImageAndLayer(t *testing.T) {
 	f.clean()
 }
 
+func TestDeleteOfAnImageWhoseDirectoryIsGoneRemovesItsLayer(t *testing.T) {
+	f := newFixture(t)
+	f.register(id("a"), "")
+	f.must(os.RemoveAll(f.path(id("a"))))
+	f.must(f.graph.Delete(ctx, id("a")))
+	if f.hasLayer(id("a")) {
+		t.Error("the layer is still there")
+	}
+	f.want(f.graph.Delete(ctx, id("a")), image.ErrNotFound)
+	f.clean()
+}
+
 func TestAFamilyIsKnown(t *testing.T) {
 	f := newFixture(t)
 	a, b, c, d, e := id("a"), id("b"), id("c"), id("d"), id("e")
