@@ -124,9 +124,12 @@ func (g *Graph) noted(id, name string, limit int64) ([]byte, error) {
 // an image. One that is not there is made of the image's JSON, for the image
 // and for those of its ancestors that lack it, and noted.
 func (g *Graph) GenerateV1CompatibilityChain(ctx context.Context, name string) ([]byte, error) {
-	id, err := g.index.find(name)
-	if err != nil {
-		return nil, fmt.Errorf("could not find image: %w", err)
+	id := name
+	if ValidateID(name) != nil { // one that is noted is read whatever the index knows
+		var err error
+		if id, err = g.index.find(name); err != nil {
+			return nil, fmt.Errorf("could not find image: %w", err)
+		}
 	}
 	chain, err := g.withoutConfig(id)
 	if err != nil {

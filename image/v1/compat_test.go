@@ -99,6 +99,14 @@ func TestABrokenChainGeneratesNothing(t *testing.T) {
 	f.want(err, image.ErrNotFound)
 	_, err = f.graph.GenerateV1CompatibilityChain(ctx, d)
 	f.want(err, image.ErrCorrupt)
+	f.must(f.driver.Remove(ctx, id("f")))
+	f.write(id("f"), "v1Compatibility", "{}")
+	f.reopen()
+	if got, err := f.graph.GenerateV1CompatibilityChain(ctx, id("f")); err != nil || string(got) != "{}" {
+		t.Errorf("what is noted without a layer: %s (%v)", got, err)
+	}
+	_, err = f.graph.GenerateV1CompatibilityChain(ctx, id("7"))
+	f.want(err, image.ErrNotFound)
 	_, err = f.graph.GenerateV1CompatibilityChain(ctx, "9")
 	f.want(err, image.ErrNotFound)
 	for _, name := range []string{a, b, c, d} {

@@ -60,6 +60,16 @@ func (d *driver) Diff(_ context.Context, id, parent string) (io.ReadCloser, erro
 	return io.NopCloser(strings.NewReader("diff of " + id + " to " + parent)), nil
 }
 
+func (d *driver) LayersBeside(_ context.Context, known func(string) bool) (ids []string, err error) {
+	entries, err := os.ReadDir(d.Home)
+	for _, e := range entries {
+		if !known(e.Name()) {
+			ids = append(ids, e.Name())
+		}
+	}
+	return ids, err
+}
+
 // fixture is a root with its graph open.
 type fixture struct {
 	testing.TB

@@ -16,6 +16,7 @@ import (
 	"github.com/bulkhead/bulkhead/graphdriver"
 	"github.com/bulkhead/bulkhead/host"
 	"github.com/bulkhead/bulkhead/host/engine"
+	"github.com/bulkhead/bulkhead/host/mount"
 	"github.com/bulkhead/bulkhead/image"
 	v1 "github.com/bulkhead/bulkhead/image/v1"
 )
@@ -180,25 +181,33 @@ func TestATemporaryArchiveTellsItsProgressAndIsGoneWhenItWasRead(t *testing.T) {
 	f.want(err, image.ErrNotFound)
 }
 
-func TestADriverThatShipsHoldsAGraph(t *testing.T) {
-	wasm, err := driverswasm.Load("vfs")
+func TestTheDriversThatShipHoldAGraph(t *testing.T) {
+	for _, name := range []string{"vfs", "overlay2"} {
+		t.Run(name, func(t *testing.T) { holdsAGraph(t, name) })
+	}
+}
+
+func holdsAGraph(t *testing.T, name string) {
+	wasm, err := driverswasm.Load(name)
 	if err != nil {
 		t.Skip(err)
 	}
 	f := &fixture{TB: t, root: t.TempDir()}
 	rt, err := engine.New(ctx, engine.Config{CacheDir: os.Getenv("BULKHEAD_TEST_NATIVE")})
 	f.must(err)
-	t.Cleanup(func() { rt.Close(ctx) })
+	closing(t, func() error { return rt.Close(ctx) })
+	dir := t.TempDir()
 	d, err := host.Open(ctx, host.Config{
-		Name: "vfs", Home: filepath.Join(f.root, "vfs"), State: filepath.Join(f.root, "bulkhead", "vfs"), Scratch: t.TempDir(),
-		Embedded: true, Unprivileged: !graphdriver.Privileged(), Grants: driverswasm.Grants("vfs"),
-	}, host.Wasm(rt, "vfs", wasm, engine.Limits{}))
+		Name: name, Home: filepath.Join(f.root, name), State: filepath.Join(f.root, "bulkhead", name), Scratch: t.TempDir(),
+		Embedded: true, Unprivileged: !graphdriver.Privileged(), Grants: driverswasm.Grants(name),
+		Mounts: mount.NewRecords(filepath.Join(dir, "mounts"), filepath.Join(dir, "trees")),
+	}, host.Wasm(rt, name, wasm, engine.Limits{}))
 	if errors.Is(err, graphdriver.ErrNotSupported) {
 		t.Skip(err)
 	}
 	f.must(err)
-	t.Cleanup(func() { d.Close(ctx) })
-	f.opts = v1.Options{Root: f.root, DriverName: "vfs", Driver: host.Complete(d)}
+	closing(t, func() error { return d.Close(ctx) })
+	f.opts = v1.Options{Root: f.root, DriverName: name, Driver: host.Complete(d)}
 	f.reopen()
 	a, b := id("a"), id("b")
 	lower, upper := archive("lower", "of a"), archive("upper", "of b")
@@ -223,8 +232,18 @@ func TestADriverThatShipsHoldsAGraph(t *testing.T) {
 	if known, err := f.opts.Driver.Exists(ctx, id("c")); known || err != nil {
 		t.Errorf("the layer of a failed Register is there: %v (%v)", known, err)
 	}
+	f.must(f.opts.Driver.Create(ctx, id("d"), a, graphdriver.CreateOptions{})) // which the graph does not know
+	f.must(f.graph.Register(ctx, v1.Describe(&v1.Image{ID: id("d"), Parent: a}), bytes.NewReader(upper)))
 	f.must(f.graph.Delete(ctx, b))
 	if known, err := f.opts.Driver.Exists(ctx, b); known || err != nil {
 		t.Errorf("the layer of a removed image is there: %v (%v)", known, err)
 	}
+}
+
+func closing(t *testing.T, end func() error) {
+	t.Cleanup(func() {
+		if err := end(); err != nil {
+			t.Error(err)
+		}
+	})
 }

@@ -215,6 +215,12 @@ func TestALayerThatTheGraphDoesNotKnowIsRefusedByNameElsewhere(t *testing.T) {
 			f.must(os.RemoveAll(filepath.Join(f.root, "bulkhead")))
 			f.reopen()
 		},
+		"a driver that had layers": func(f *fixture) {
+			f.must(os.RemoveAll(filepath.Join(f.root, "bulkhead")))
+			f.must(os.RemoveAll(filepath.Join(f.root, "graph")))
+			f.must(f.driver.Driver.Create(ctx, id("c"), "", graphdriver.CreateOptions{}))
+			f.reopen()
+		},
 		"layers of another store since": func(f *fixture) {
 			f.must(os.MkdirAll(filepath.Join(f.root, "image", "plain", "layerdb"), 0o700))
 		},
