@@ -329,3 +329,61 @@ func TestACrashLeavesAnImageWholeOrNotAtAll(t *testing.T) {
 		})
 	}
 }
+
+// lazy is a driver that reads no more than it likes, or lies about the size.
+type lazy struct {
+	graphdriver.Driver
+	read int64
+	size int64
+}
+
+func (l lazy) ApplyDiff(_ context.Context, _, _ string, diff io.Reader) (int64, error) {
+	_, err := io.CopyN(io.Discard, diff, l.read)
+	return l.size, err
+}
+
+func TestADriverThatLosesEntriesOrLiesIsNotBelieved(t *testing.T) {
+	for name, l := range map[string]lazy{"it stops early": {read: 512}, "a size below zero": {read: 2048, size: -1}} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t)
+			l.Driver = f.driver
+			f.opts.Driver = l
+			f.reopen()
+			f.want(f.graph.Register(ctx, v1.Describe(&v1.Image{ID: id("a")}), bytes.NewReader(archive("file", "x"))), graphdriver.ErrInvalid)
+			if f.hasLayer(id("a")) {
+				t.Error("the layer was left")
+			}
+			f.clean()
+		})
+	}
+}
+
+func TestNothingIsWrittenThroughALink(t *testing.T) {
+	f := newFixture(t)
+	outside := t.TempDir()
+	f.must(os.RemoveAll(f.path("_tmp")))
+	f.must(os.Symlink(outside, f.path("_tmp")))
+	if err := f.graph.Register(ctx, v1.Describe(&v1.Image{ID: id("a")}), nil); err == nil || f.hasLayer(id("a")) {
+		t.Errorf("%v", err)
+	}
+	if _, err := v1.Open(ctx, f.opts); err == nil {
+		t.Error("it was opened")
+	}
+	if entries, err := os.ReadDir(outside); err != nil || len(entries) != 0 {
+		t.Errorf("%v (%v)", entries, err)
+	}
+}
+
+func TestOpenSaysWhatIsMissing(t *testing.T) {
+	f := newFixture(t)
+	for name, spoil := range map[string]func(*v1.Options){
+		"no root": func(o *v1.Options) { o.Root = "" }, "no driver": func(o *v1.Options) { o.Driver = nil },
+		"no name": func(o *v1.Options) { o.DriverName = "" }, "a name that climbs": func(o *v1.Options) { o.DriverName = "../x" },
+	} {
+		opts := f.opts
+		spoil(&opts)
+		if _, err := v1.Open(ctx, opts); err == nil {
+			t.Errorf("%s: it was opened", name)
+		}
+	}
+}
