@@ -130,8 +130,8 @@ func (a *Applier) cutOff(ctx context.Context, p string, mtime Time) error {
 	if err := a.Wait(ctx); err != nil {
 		return err
 	}
-	a.upper.setCut(p)
 	if p == "." {
+		a.upper.setCut(p)
 		return a.hideAll(ctx)
 	}
 	h, err := a.dir(p, mtime)
@@ -139,6 +139,15 @@ func (a *Applier) cutOff(ctx context.Context, p string, mtime Time) error {
 		return err
 	}
 	defer a.release(h)
+	root, err := statFd(a.base.fd)
+	if err != nil {
+		return err
+	}
+	if h.ino == root.Ino { // by a symlink
+		a.upper.setCut(".")
+		return a.hideAll(ctx)
+	}
+	a.upper.setCut(p)
 	return setOpaque(h.fd, a.upper.opaque)
 }
 

@@ -235,6 +235,9 @@ func (m *Model) cut(p string) error {
 	if err != nil {
 		return err
 	}
+	if dir == m.root {
+		p = "." // by a symlink, or as it is
+	}
 	if m.delta {
 		m.cuts[p] = struct{}{}
 	}
