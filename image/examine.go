@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"syscall"
 
 	"github.com/opencontainers/go-digest"
 
@@ -163,32 +162,7 @@ func (s *Store) examineNotes(_ context.Context, report func(Fault) error) error 
 // examineModes looks for what others could alter.
 func (s *Store) examineModes(ctx context.Context, report func(Fault) error) error {
 	for _, top := range []string{s.db.dir, s.refs.Path()} {
-		err := filepath.WalkDir(top, func(p string, d fs.DirEntry, err error) error {
-			if errors.Is(err, fs.ErrNotExist) {
-				return nil
-			}
-			if err != nil {
-				return err
-			}
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
-			fi, err := d.Info()
-			if errors.Is(err, fs.ErrNotExist) {
-				return nil // gone meanwhile
-			}
-			if err != nil {
-				return err
-			}
-			what := ""
-			if fi.Mode()&fs.ModeSymlink == 0 && fi.Mode().Perm()&0o002 != 0 {
-				what = fmt.Sprintf("mode %#o lets anybody write it", fi.Mode().Perm())
-			} else if up, err := os.Lstat(filepath.Join(s.opts.Root, "image")); err == nil && ownerOf(up) != ownerOf(fi) {
-				what = fmt.Sprintf("belongs to uid %d, and the store to %d", ownerOf(fi), ownerOf(up))
-			}
-			if what == "" {
-				return nil
-			}
+		err := layer.ExamineModes(ctx, top, func(p, what string) error {
 			return report(Fault{Kind: FaultMode, Path: s.relative(p), What: what})
 		})
 		if err != nil {
@@ -196,11 +170,4 @@ func (s *Store) examineModes(ctx context.Context, report func(Fault) error) erro
 		}
 	}
 	return nil
-}
-
-func ownerOf(fi fs.FileInfo) uint32 {
-	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
-		return st.Uid
-	}
-	return 0
 }

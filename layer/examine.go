@@ -121,35 +121,7 @@ func (s *Store) examineShared(_ context.Context, report func(Fault) error) error
 
 // examineModes looks for what others could alter.
 func (s *Store) examineModes(ctx context.Context, report func(Fault) error) error {
-	owner := -1
-	return filepath.WalkDir(s.at.db, func(p string, d fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		fi, err := d.Info()
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil // gone meanwhile
-		}
-		if err != nil {
-			return err
-		}
-		if owner < 0 {
-			owner = ownerOf(fi)
-		}
-		switch {
-		case fi.Mode()&fs.ModeSymlink == 0 && fi.Mode().Perm()&0o002 != 0:
-			return report(s.fault(FaultMode, p, "", "mode %#o lets anybody write it", fi.Mode().Perm()))
-		case ownerOf(fi) != owner:
-			return report(s.fault(FaultMode, p, "", "belongs to uid %d, and the store to %d", ownerOf(fi), owner))
-		}
-		return nil
-	})
+	return ExamineModes(ctx, s.at.db, func(p, what string) error { return report(s.fault(FaultMode, p, "", "%s", what)) })
 }
 
 // sorted are all layers, parents before children.

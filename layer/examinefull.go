@@ -5,9 +5,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
-	"syscall"
 
 	"github.com/vbatts/tar-split/tar/storage"
 
@@ -131,11 +129,4 @@ func (s *Store) sizesOf(ctx context.Context, rec *record) ([]int64, error) {
 		return []int64{counted, sum}, nil
 	}
 	return []int64{sum, counted}, nil
-}
-
-func ownerOf(fi os.FileInfo) int {
-	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
-		return int(st.Uid)
-	}
-	return -1
 }
