@@ -65,6 +65,7 @@ type Config struct {
 var reserved = []string{
 	"image", "containers", "volumes", "network", "plugins", "buildkit", "builder", "swarm", "runtimes",
 	"tmp", "trust", "containerd", "bulkhead", "engine-id", "graph", "repositories",
+	"lock", "blobs",
 }
 
 // ValidateName accepts a driver's name: what a directory can be called without

@@ -16,7 +16,7 @@ import (
 )
 
 func (a *app) imageLoad() *cobra.Command {
-	var from string
+	var from, platform string
 	var quiet, verbose bool
 	cmd := &cobra.Command{
 		Use:   "load",
@@ -24,6 +24,10 @@ func (a *app) imageLoad() *cobra.Command {
 		Args:  args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx := cmd.Context()
+			want, err := platformFlag(platform)
+			if err != nil {
+				return usage(cmd, err)
+			}
 			if from == "" && isTerminal(a.in) {
 				return usage(cmd, errors.New("no archive on standard input: name one with -i, or pipe it in"))
 			}
@@ -40,11 +44,7 @@ func (a *app) imageLoad() *cobra.Command {
 			err = a.with(ctx, write, func(o *opened) error {
 				bars := a.progress(quiet, verbose)
 				loaded, err := archive.Load(ctx, o.Stores, in, archive.LoadOptions{
-					Progress: bars,
-					Limits: archive.Limits{
-						Layer: int64(a.cfg.Limits.Layer), Total: int64(a.cfg.Limits.Load),
-						Entries: a.cfg.Limits.Entries, Window: int64(a.cfg.Limits.Window),
-					},
+					Progress: bars, Limits: a.archiveLimits(), Platform: want, Exact: want != nil,
 				})
 				bars.Close()
 				if err != nil {
@@ -57,10 +57,19 @@ func (a *app) imageLoad() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVarP(&from, "input", "i", "", "read from this file or directory instead of standard input")
+	cmd.Flags().StringVar(&platform, "platform", "", "take the image for OS/ARCHITECTURE[/VARIANT] where there are several (default: this machine's)")
 	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "show no progress")
 	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "tell of each layer where there is no terminal")
 	limitFlags(cmd.Flags())
 	return cmd
+}
+
+// archiveLimits are those of the configuration.
+func (a *app) archiveLimits() archive.Limits {
+	return archive.Limits{
+		Layer: int64(a.cfg.Limits.Layer), Total: int64(a.cfg.Limits.Load),
+		Entries: a.cfg.Limits.Entries, Window: int64(a.cfg.Limits.Window),
+	}
 }
 
 // memoryLimit is GOMEMLIMIT of a load, unless that is set: from there on garbage

@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/distribution/reference"
@@ -25,7 +26,7 @@ func (r *ociPlan) choose(entries []ocispec.Descriptor, depth int) ([]ocispec.Des
 	if err != nil {
 		return nil, err
 	}
-	if len(leaves) <= 1 {
+	if len(leaves) == 0 || len(leaves) == 1 && (!r.opts.Exact || leaves[0].Platform == nil) {
 		return leaves, nil
 	}
 	var matching, unsaid []ocispec.Descriptor
@@ -44,10 +45,20 @@ func (r *ociPlan) choose(entries []ocispec.Descriptor, depth int) ([]ocispec.Des
 		}
 	}
 	if len(matching) == 0 {
-		want := r.opts.Platform
-		return nil, refuse("none of %d images is for %s/%s", len(leaves), want.OS, want.Architecture)
+		return nil, refuse("none of %d images is for %s, but for %s", len(leaves), formatPlatform(*r.opts.Platform), offered(leaves))
 	}
 	return bestVariant(matching, r.opts.Platform.Variant), nil
+}
+
+// offered lists what the images are for, not more than a person would read.
+func offered(leaves []ocispec.Descriptor) string {
+	var all []string
+	for _, d := range leaves {
+		if p := d.Platform; p != nil && len(all) < 16 {
+			all = append(all, fmt.Sprintf("%.80s", formatPlatform(*p)))
+		}
+	}
+	return strings.Join(all, ", ")
 }
 
 // leaves replaces indexes by what is chosen from them and leaves out what is
@@ -108,13 +119,13 @@ func bestVariant(matching []ocispec.Descriptor, variant string) []ocispec.Descri
 // ociNames are the names that an index gives to an image: Docker's whole
 // one, or else the layout's own if that is a whole name too and not only a
 // tag, as some tools write it.
-func ociNames(annotations map[string]string) ([]reference.NamedTagged, error) {
+func ociNames(annotations map[string]string) ([]reference.Named, error) {
 	if name := annotations[annotationImageName]; name != "" {
 		tag, err := refs.ParseTag(name)
 		if err != nil {
 			return nil, refuse("%w", err)
 		}
-		return []reference.NamedTagged{tag}, nil
+		return []reference.Named{tag}, nil
 	}
 	name := annotations[ocispec.AnnotationRefName]
 	if !strings.ContainsAny(name, ":/") {
@@ -124,5 +135,5 @@ func ociNames(annotations map[string]string) ([]reference.NamedTagged, error) {
 	if err != nil {
 		return nil, nil // the layout's grammar allows what no image name can be
 	}
-	return []reference.NamedTagged{tag}, nil
+	return []reference.Named{tag}, nil
 }

@@ -150,6 +150,16 @@ func existing(images *image.Store, ids []image.ID) []image.ID {
 	return there
 }
 
+// taken tells whether a name is a digest that another image has, which keeps
+// it: an index has one digest, and an image for each platform.
+func (l *loader) taken(name reference.Named, by image.ID) bool {
+	if _, ok := name.(reference.Canonical); !ok {
+		return false
+	}
+	has, err := l.Images.Refs().Get(name)
+	return err == nil && image.ID(has) != by
+}
+
 // name gives all images their names in one step.
 func (l *loader) name(ctx context.Context, images []*planned) ([]Loaded, error) {
 	var names []image.Name
@@ -163,6 +173,9 @@ func (l *loader) name(ctx context.Context, images []*planned) ([]Loaded, error) 
 				continue
 			}
 			seen[name] = struct{}{}
+			if l.taken(n, p.id) {
+				continue
+			}
 			names = append(names, image.Name{Ref: n, ID: p.id})
 			loaded[i].Names = append(loaded[i].Names, name)
 		}

@@ -27,6 +27,12 @@ func (l *loader) layers(ctx context.Context, p *planned) error {
 // layer registers one layer. One that is stored already is not read again,
 // except to hold the archive to what it promises of it.
 func (l *loader) layer(ctx context.Context, b blob, parent layer.ChainID, id layer.DiffID) (_ layer.Layer, err error) {
+	if l.opts.SkipStored {
+		if lay, err := l.ses.Get(layer.NextChainID(parent, id)); err == nil {
+			l.retained = append(l.retained, lay)
+			return lay, nil
+		}
+	}
 	f, err := l.in.OpenLinked(b.name)
 	if err != nil {
 		return nil, err

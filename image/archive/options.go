@@ -3,6 +3,7 @@ package archive
 import (
 	"runtime"
 
+	"github.com/distribution/reference"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/bulkhead/bulkhead/image"
@@ -74,6 +75,15 @@ type LoadOptions struct {
 	// Platform is which image of a multi-platform one is taken, by default
 	// the one for linux and this machine's architecture.
 	Platform *ocispec.Platform
+	// Exact refuses an image for another platform also where there is but one.
+	Exact bool
+	// Names are given to the image, of which there must be one, in place of
+	// those that the archive gives. A digest that names another image stays
+	// with that one.
+	Names []reference.Named
+	// SkipStored passes over layers that are stored already. Without it they
+	// are read, to hold the archive to what it promises of them.
+	SkipStored bool
 }
 
 func (o LoadOptions) fill() LoadOptions {

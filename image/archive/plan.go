@@ -16,7 +16,7 @@ type planned struct {
 	id     image.ID
 	raw    []byte
 	config *image.Config
-	names  []reference.NamedTagged
+	names  []reference.Named
 	layers []blob // one for each of the configuration's diff IDs
 	parent image.ID
 }
@@ -43,6 +43,12 @@ func plan(in input.Archive, opts LoadOptions) ([]*planned, error) {
 	}
 	if len(images) == 0 {
 		return nil, refuse("there is no image in it")
+	}
+	if opts.Names != nil {
+		if len(images) > 1 {
+			return nil, refuse("%d images in it, and only one can have the name", len(images))
+		}
+		images[0].names = opts.Names
 	}
 	return images, nil
 }

@@ -1,0 +1,99 @@
+package registry
+
+import (
+	"context"
+
+	"github.com/distribution/reference"
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/bulkhead/bulkhead/image"
+	"github.com/bulkhead/bulkhead/image/archive"
+	"github.com/bulkhead/bulkhead/layer"
+)
+
+// Pull is one image on its way into the stores. The network is waited for in
+// Download, which needs no store locked; Store needs none but the disk.
+type Pull struct {
+	src      *Source
+	image    archive.Contents
+	load     archive.LoadOptions
+	explicit bool
+}
+
+// NewPull finds the image of src that is for the platform, by default this
+// machine's. One for another platform is refused, unless nobody asked and the
+// registry has nothing else by that name.
+func NewPull(src *Source, platform *ocispec.Platform, load archive.LoadOptions) (*Pull, error) {
+	load.Platform, load.Exact, load.SkipStored = platform, true, true
+	load.Names = src.names()
+	all, err := archive.List(src, load)
+	if err != nil {
+		return nil, err
+	}
+	p := &Pull{src: src, image: all[0], load: load}
+	if platform != nil {
+		is := p.image.Config.Platform()
+		if is.OS != platform.OS || is.Architecture != platform.Architecture || platform.Variant != "" && is.Variant != "" && is.Variant != platform.Variant {
+			return nil, refuse("%s is for %s/%s, and %s/%s was asked for", reference.FamiliarString(src.ref), is.OS, is.Architecture, platform.OS, platform.Architecture)
+		}
+	}
+	return p, nil
+}
+
+// names are the tag, if the reference has one, and the digest.
+func (s *Source) names() []reference.Named {
+	var names []reference.Named
+	if _, ok := s.ref.(reference.Canonical); !ok {
+		names = append(names, s.ref)
+	}
+	if by, err := reference.WithDigest(reference.TrimNamed(s.ref), s.top.Digest); err == nil {
+		names = append(names, by)
+	}
+	return names
+}
+
+// Download fetches the layers that are not stored.
+func (p *Pull) Download(ctx context.Context, stored func(layer.ChainID) bool, progress archive.Progress) error {
+	var missing []archive.Blob
+	for i, id := range p.image.Config.Chain() {
+		if !stored(id) {
+			missing = append(missing, p.image.Layers[i])
+		}
+	}
+	return p.src.Fetch(ctx, missing, progress)
+}
+
+// Pulled is an image that was pulled.
+type Pulled struct {
+	ID image.ID
+	// Ref is what was asked for, Digest what the registry calls it by.
+	Ref    reference.Named
+	Digest digest.Digest
+	// News is false if the stores had it all, by this name.
+	News bool
+}
+
+// Store puts the image, its layers and its names into the stores. What the
+// stores have lost since Download is downloaded now.
+func (p *Pull) Store(ctx context.Context, to archive.Stores, progress archive.Progress) (Pulled, error) {
+	pulled := Pulled{ID: p.image.ID, Ref: p.src.ref, Digest: p.src.top.Digest, News: true}
+	if had, err := to.Images.Refs().Get(p.src.ref); err == nil && image.ID(had) == p.image.ID {
+		pulled.News = false
+	}
+	p.load.Progress = progress
+	if _, err := archive.Load(ctx, to, p.src, p.load); err != nil {
+		return Pulled{}, err
+	}
+	p.src.stored()
+	return pulled, nil
+}
+
+// stored says that downloads have become layers.
+func (s *Source) stored() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, b := range s.have {
+		b.spent = true
+	}
+}
