@@ -67,31 +67,28 @@ func (s *Source) Fetch(ctx context.Context, layers []archive.Blob, progress arch
 
 // layer has a layer downloaded, once.
 func (s *Source) layer(ctx context.Context, d digest.Digest, desc ocispec.Descriptor, advance func(int64)) (*layerBlob, error) {
-	for {
-		s.mu.Lock()
-		b, there := s.have[d]
-		if !there {
-			b = &layerBlob{size: desc.Size, done: make(chan struct{})}
-			s.have[d] = b
-		}
-		s.mu.Unlock()
-		if there {
-			select {
-			case <-b.done:
-			case <-ctx.Done():
-				return nil, context.Cause(ctx)
-			}
-			return b, b.err
-		}
-		b.err = s.obtain(ctx, d, b, advance)
-		if b.err != nil {
-			s.mu.Lock()
-			delete(s.have, d)
-			s.mu.Unlock()
-		}
-		close(b.done)
-		return b, b.err
+	s.mu.Lock()
+	b, there := s.have[d]
+	if !there {
+		b = &layerBlob{size: desc.Size, done: make(chan struct{})}
+		s.have[d] = b
 	}
+	s.mu.Unlock()
+	if there {
+		select {
+		case <-b.done:
+			return b, b.err
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+	if b.err = s.obtain(ctx, d, b, advance); b.err != nil {
+		s.mu.Lock()
+		delete(s.have, d)
+		s.mu.Unlock()
+	}
+	close(b.done)
+	return b, b.err
 }
 
 // obtain takes a blob that is kept, or downloads it.

@@ -15,10 +15,9 @@ import (
 // Pull is one image on its way into the stores. The network is waited for in
 // Download, which needs no store locked; Store needs none but the disk.
 type Pull struct {
-	src      *Source
-	image    archive.Contents
-	load     archive.LoadOptions
-	explicit bool
+	src   *Source
+	image archive.Contents
+	load  archive.LoadOptions
 }
 
 // NewPull finds the image of src that is for the platform, by default this
