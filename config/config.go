@@ -30,6 +30,9 @@ type Config struct {
 	RunDir string `mapstructure:"run-dir"`
 	// TempDir takes archives from a pipe and what drivers need for a call.
 	TempDir string `mapstructure:"temp-dir"`
+	// KeepBlobs keeps layers as they came too, compressed, so that what is pushed
+	// has the digest of what was pulled.
+	KeepBlobs bool `mapstructure:"keep-blobs"`
 	// Limits bound what an archive may make us store.
 	Limits Limits `mapstructure:"limits"`
 	// Drivers are settings of drivers by name, embedded ones or others.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/bulkhead/bulkhead/config"
 	"github.com/bulkhead/bulkhead/image/archive"
+	"github.com/bulkhead/bulkhead/image/blobs"
 	"github.com/bulkhead/bulkhead/image/input"
 )
 
@@ -45,6 +46,7 @@ func (a *app) imageLoad() *cobra.Command {
 				bars := a.progress(quiet, verbose)
 				loaded, err := archive.Load(ctx, o.Stores, in, archive.LoadOptions{
 					Progress: bars, Limits: a.archiveLimits(), Platform: want, Exact: want != nil,
+					Blobs: blobs.Of(a.cfg.Root), Keep: a.cfg.KeepBlobs,
 				})
 				bars.Close()
 				if err != nil {

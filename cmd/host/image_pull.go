@@ -72,7 +72,7 @@ func (a *app) pull(ctx context.Context, ref reference.Named, platform *ocispec.P
 	if !quiet {
 		fmt.Fprintf(a.out, "%s: Pulling from %s\n", tagOrDigest(src.Ref()), reference.Path(ref))
 	}
-	p, err := registry.NewPull(src, platform, archive.LoadOptions{Limits: a.archiveLimits()})
+	p, err := registry.NewPull(src, platform, archive.LoadOptions{Limits: a.archiveLimits(), Blobs: blobs.Of(a.cfg.Root), Keep: a.cfg.KeepBlobs})
 	if err != nil {
 		return err
 	}

@@ -64,6 +64,7 @@ type loader struct {
 	ses      *layer.Session
 	left     int64 // bytes that may still be decompressed
 	retained []layer.Layer
+	proven   proofs
 	out      *writeOut
 }
 
@@ -83,7 +84,7 @@ func (l *loader) load(ctx context.Context, images []*planned) ([]Loaded, error) 
 	if err == nil {
 		var loaded []Loaded
 		if loaded, err = l.name(ctx, images); err == nil {
-			return loaded, nil
+			return loaded, l.note(images)
 		}
 	}
 	for _, id := range created {

@@ -27,7 +27,7 @@ func (l *loader) layers(ctx context.Context, p *planned) error {
 // layer registers one layer. One that is stored already is not read again,
 // except to hold the archive to what it promises of it.
 func (l *loader) layer(ctx context.Context, b blob, parent layer.ChainID, id layer.DiffID) (_ layer.Layer, err error) {
-	if l.opts.SkipStored {
+	if l.opts.SkipStored && !l.keeps(b) {
 		if lay, err := l.ses.Get(layer.NextChainID(parent, id)); err == nil {
 			l.retained = append(l.retained, lay)
 			return lay, nil
@@ -39,7 +39,12 @@ func (l *loader) layer(ctx context.Context, b blob, parent layer.ChainID, id lay
 	}
 	defer f.Close()
 	l.opts.Progress.Start(id, f.Size())
-	watch := &watched{ctx: ctx, r: f, id: id, progress: l.opts.Progress}
+	keep, err := l.keep(ctx, b, f)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, keep.end()) }()
+	watch := &watched{ctx: ctx, r: keep, id: id, progress: l.opts.Progress}
 	held, err := hold(watch, b.promise, f.Size())
 	if err != nil {
 		return nil, err
@@ -64,11 +69,24 @@ func (l *loader) layer(ctx context.Context, b blob, parent layer.ChainID, id lay
 		return nil, err
 	}
 	l.retained = append(l.retained, lay)
+	proven := bounded.layer < l.opts.Limits.Layer
+	if !proven && l.keeps(b) {
+		if err := prove(bounded, id); err != nil {
+			return nil, err
+		}
+		proven = true
+	}
 	if err := ahead.Close(); err != nil {
 		return nil, err
 	}
 	if err := held.finish(); err != nil {
 		return nil, err
+	}
+	if proven {
+		if err := keep.whole(); err != nil {
+			return nil, err
+		}
+		l.proven.add(id, b)
 	}
 	l.opts.Progress.Done(id)
 	return lay, nil

@@ -6,21 +6,28 @@ import (
 	"github.com/bulkhead/bulkhead/image/input"
 )
 
+// CompressionOf is how a layer of a type is compressed, if it is the type of a
+// layer.
+func CompressionOf(mediaType string) (input.Compression, bool) {
+	switch mediaType {
+	case ocispec.MediaTypeImageLayer, dockerLayer, nondistributable:
+		return input.None, true
+	case ocispec.MediaTypeImageLayerGzip, dockerLayerGzip, nondistributable + "+gzip":
+		return input.Gzip, true
+	case ocispec.MediaTypeImageLayerZstd, dockerLayerZstd, nondistributable + "+zstd":
+		return input.Zstd, true
+	}
+	return "", false
+}
+
 // checkCompression refuses a layer that is not compressed as its descriptor
 // says, or is of a type that is no layer.
 func checkCompression(promise *ocispec.Descriptor, found input.Compression) error {
 	if promise == nil {
 		return nil
 	}
-	var want input.Compression
-	switch promise.MediaType {
-	case ocispec.MediaTypeImageLayer, dockerLayer, nondistributable:
-		want = input.None
-	case ocispec.MediaTypeImageLayerGzip, dockerLayerGzip, nondistributable + "+gzip":
-		want = input.Gzip
-	case ocispec.MediaTypeImageLayerZstd, dockerLayerZstd, nondistributable + "+zstd":
-		want = input.Zstd
-	default:
+	want, known := CompressionOf(promise.MediaType)
+	if !known {
 		return refuse("layer of type %.100q, which is not known", promise.MediaType)
 	}
 	if found != want {

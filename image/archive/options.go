@@ -7,6 +7,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/bulkhead/bulkhead/image"
+	"github.com/bulkhead/bulkhead/image/blobs"
 )
 
 // Limits bound what an archive may make us hold or write. Zero fields are
@@ -84,6 +85,12 @@ type LoadOptions struct {
 	// SkipStored passes over layers that are stored already. Without it they
 	// are read, to hold the archive to what it promises of them.
 	SkipStored bool
+	// Blobs, if not nil, is told by which manifests images came, those of
+	// Repository, so that they can be pushed by the same; Keep has it keep the
+	// layers too, as they came.
+	Blobs      *blobs.Store
+	Repository string
+	Keep       bool
 }
 
 func (o LoadOptions) fill() LoadOptions {

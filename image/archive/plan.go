@@ -18,7 +18,14 @@ type planned struct {
 	config *image.Config
 	names  []reference.Named
 	layers []blob // one for each of the configuration's diff IDs
+	from   *manifestOf
 	parent image.ID
+}
+
+// manifestOf is the manifest by which an image came, if one did.
+type manifestOf struct {
+	mediaType string
+	raw       []byte
 }
 
 // blob is where in the archive a layer lies, and what the archive promises

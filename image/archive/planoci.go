@@ -177,8 +177,13 @@ func (r *ociPlan) unnamed(d ocispec.Descriptor) (*planned, error) {
 		}
 		layers[i] = blob{name: name, promise: &m.Layers[i]}
 	}
+	from := &manifestOf{d.MediaType, data}
 	if known := r.configs[describe(*m.Config)]; known != nil {
-		return known.again(layers)
+		p, err := known.again(layers)
+		if err == nil {
+			p.from = from
+		}
+		return p, err
 	}
 	raw, err := readBlob(r.in, *m.Config, r.opts.Limits.Config)
 	if err != nil {
@@ -186,6 +191,7 @@ func (r *ociPlan) unnamed(d ocispec.Descriptor) (*planned, error) {
 	}
 	p, err := newPlanned(raw, layers)
 	if err == nil {
+		p.from = from
 		r.configs[describe(*m.Config)] = p
 	}
 	return p, err

@@ -14,8 +14,8 @@ import (
 	"github.com/bulkhead/bulkhead/image/internal/durable"
 )
 
-// Partial is a blob that comes in. It is locked until Close, Keep or Discard,
-// one of which has to be called; if the process ends before, what there is of
+// Partial is a blob that comes in. It is locked until Close or Discard, one of
+// which has to be called; if the process ends before, what there is of
 // it is found by the next Begin.
 type Partial struct {
 	store  *Store
@@ -23,6 +23,7 @@ type Partial struct {
 	path   string
 	f      *os.File
 	have   int64
+	kept   bool
 }
 
 // Begin opens what there is of a blob, be it nothing. Another process, or
@@ -114,12 +115,21 @@ func (p *Partial) Reader() *io.SectionReader { return io.NewSectionReader(p.f, 0
 // Close leaves what there is for the next time.
 func (p *Partial) Close() error { return p.f.Close() }
 
-// Discard removes it.
-func (p *Partial) Discard() error { return errors.Join(gone(os.Remove(p.path)), p.f.Close()) }
+// Discard removes it, unless it is kept, and ends its use.
+func (p *Partial) Discard() error {
+	var err error
+	if !p.kept {
+		err = gone(os.Remove(p.path))
+	}
+	return errors.Join(err, p.f.Close())
+}
 
 // Keep makes it a blob that is kept. The caller has seen that it is whole.
-func (p *Partial) Keep() (err error) {
-	defer func() { err = errors.Join(err, p.f.Close()) }()
+// It can still be read until Close.
+func (p *Partial) Keep() error {
+	if p.kept {
+		return nil
+	}
 	to, err := p.store.path(kept, p.digest)
 	if err != nil {
 		return err
@@ -133,6 +143,7 @@ func (p *Partial) Keep() (err error) {
 	if err := os.Rename(p.path, to); err != nil {
 		return err
 	}
+	p.kept = true
 	return syncDirOf(to)
 }
 

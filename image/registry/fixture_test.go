@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -33,6 +34,7 @@ import (
 
 // server is a registry in this process. Before it answers, between may.
 type server struct {
+	mu      sync.Mutex
 	t       testing.TB
 	host    string
 	between func(w http.ResponseWriter, r *http.Request, answer http.Handler)
@@ -43,12 +45,10 @@ func newServer(t testing.TB) *server {
 	t.Helper()
 	s := &server{t: t}
 	answer := served.New(served.Logger(log.New(io.Discard, "", 0)))
-	seen := make(chan string, 1)
-	seen <- ""
 	h := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		<-seen
+		s.mu.Lock()
 		s.asked = append(s.asked, r.Method+" "+r.URL.Path)
-		seen <- ""
+		s.mu.Unlock()
 		if s.between != nil {
 			s.between(w, r, answer)
 			return
@@ -62,6 +62,8 @@ func newServer(t testing.TB) *server {
 
 // count is how many requests have that method, and that in their path.
 func (s *server) count(method, part string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	n := 0
 	for _, a := range s.asked {
 		if strings.HasPrefix(a, method+" ") && strings.Contains(a, part) {
@@ -176,6 +178,7 @@ type client struct {
 	root string
 	to   archive.Stores
 	opts registry.Options
+	load archive.LoadOptions
 }
 
 func newClient(t testing.TB) *client {
@@ -230,7 +233,9 @@ func (c *client) pullWith(ctx context.Context, name string, platform *ocispec.Pl
 			err = cerr
 		}
 	}()
-	pull, err := registry.NewPull(src, platform, archive.LoadOptions{Limits: c.opts.Limits})
+	load := c.load
+	load.Limits, load.Blobs = c.opts.Limits, blobs.Of(c.root)
+	pull, err := registry.NewPull(src, platform, load)
 	if err != nil {
 		return p, err
 	}

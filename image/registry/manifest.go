@@ -17,7 +17,7 @@ const (
 	dockerManifest     = "application/vnd.docker.distribution.manifest.v2+json"
 	dockerManifestList = "application/vnd.docker.distribution.manifest.list.v2+json"
 	dockerConfig       = "application/vnd.docker.container.image.v1+json"
-	dockerLayerGzip    = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+	dockerLayer        = "application/vnd.docker.image.rootfs.diff.tar"
 	schema1            = "application/vnd.docker.distribution.manifest.v1"
 )
 

@@ -25,7 +25,7 @@ type Pull struct {
 // registry has nothing else by that name.
 func NewPull(src *Source, platform *ocispec.Platform, load archive.LoadOptions) (*Pull, error) {
 	load.Platform, load.Exact, load.SkipStored = platform, true, true
-	load.Names = src.names()
+	load.Names, load.Repository = src.names(), src.ref.Name()
 	all, err := archive.List(src, load)
 	if err != nil {
 		return nil, err
@@ -56,11 +56,20 @@ func (s *Source) names() []reference.Named {
 func (p *Pull) Download(ctx context.Context, stored func(layer.ChainID) bool, progress archive.Progress) error {
 	var missing []archive.Blob
 	for i, id := range p.image.Config.Chain() {
-		if !stored(id) {
-			missing = append(missing, p.image.Layers[i])
+		if b := p.image.Layers[i]; !stored(id) || p.load.Keep && !p.src.kept(b) {
+			missing = append(missing, b)
 		}
 	}
 	return p.src.Fetch(ctx, missing, progress)
+}
+
+// kept tells whether a layer is kept as the registry has it.
+func (s *Source) kept(b archive.Blob) bool {
+	if b.Promise == nil {
+		return false
+	}
+	f, err := s.to.Open(b.Promise.Digest)
+	return err == nil && f.Close() == nil
 }
 
 // Pulled is an image that was pulled.

@@ -160,12 +160,13 @@ func (s *Source) find(file string) (digest.Digest, known, error) {
 // and ends the connections.
 func (s *Source) Close() error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	have := s.have
+	s.have = map[digest.Digest]*layerBlob{}
+	s.mu.Unlock()
 	var errs []error
-	for _, b := range s.have {
+	for _, b := range have {
 		errs = append(errs, b.close())
 	}
-	s.have = map[digest.Digest]*layerBlob{}
 	for _, e := range s.from {
 		e.close()
 	}
@@ -213,9 +214,9 @@ type layerBlob struct {
 
 func (b *layerBlob) open() (input.File, error) {
 	if b.kept != nil {
-		return sectionFile{io.NewSectionReader(b.kept, 0, b.size)}, nil
+		return sectionFile{io.NewSectionReader(b.kept, 0, b.size), nil}, nil
 	}
-	return sectionFile{b.partial.Reader()}, nil
+	return sectionFile{b.partial.Reader(), b.partial}, nil
 }
 
 func (b *layerBlob) close() error {
@@ -231,6 +232,18 @@ func (b *layerBlob) close() error {
 	return b.partial.Close()
 }
 
-type sectionFile struct{ *io.SectionReader }
+// sectionFile reads one of them.
+type sectionFile struct {
+	*io.SectionReader
+	partial *blobs.Partial
+}
 
 func (sectionFile) Close() error { return nil }
+
+// Keep makes archive.Load keep it where it is.
+func (f sectionFile) Keep() error {
+	if f.partial == nil {
+		return nil
+	}
+	return f.partial.Keep()
+}

@@ -1,0 +1,225 @@
+package registry
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+
+	"github.com/distribution/reference"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+	"github.com/klauspost/compress/gzip"
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sys/unix"
+
+	"github.com/bulkhead/bulkhead/layer"
+)
+
+// current is the client as it was last connected.
+func (e *endpoint) current() *http.Client {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.client
+}
+
+// has asks whether the repository has a blob.
+func (e *endpoint) has(ctx context.Context, d digest.Digest) (bool, error) {
+	err := e.retry(ctx, func() error {
+		req, err := http.NewRequestWithContext(ctx, http.MethodHead, e.url("blobs", d.String()), nil)
+		if err != nil {
+			return err
+		}
+		res, err := send(e.current(), req, http.StatusOK)
+		if err != nil {
+			return err
+		}
+		return res.Body.Close()
+	})
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// mount asks for a blob that another repository of the registry has. That it
+// is not to be had so is no error.
+func (e *endpoint) mount(ctx context.Context, d digest.Digest, from string) (bool, error) {
+	named, err := reference.ParseNormalizedNamed(from)
+	if err != nil || named.Name() == "" {
+		return false, nil
+	}
+	source := e.repo.Registry.Repo(reference.Path(named))
+	client, err := e.connect(ctx, source.Scope(transport.PullScope))
+	if err != nil {
+		return false, err
+	}
+	query := url.Values{"mount": {d.String()}, "from": {source.RepositoryStr()}}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.url("blobs", "uploads/")+"?"+query.Encode(), nil)
+	if err != nil {
+		return false, err
+	}
+	res, err := send(client, req, http.StatusCreated, http.StatusAccepted)
+	var status *statusError
+	if errors.As(err, &status) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	mounted := res.StatusCode == http.StatusCreated
+	if err := res.Body.Close(); err != nil || mounted {
+		return mounted, err
+	}
+	// It began an upload instead, which is not gone on with.
+	if at, err := res.Location(); err == nil {
+		if req, err := http.NewRequestWithContext(ctx, http.MethodDelete, at.String(), nil); err == nil {
+			if res, err := client.Do(req); err == nil {
+				return false, res.Body.Close()
+			}
+		}
+	}
+	return false, nil
+}
+
+// upload sends a blob whole, from its beginning each time.
+func (e *endpoint) upload(ctx context.Context, desc ocispec.Descriptor, from io.ReaderAt, advance func(int64)) error {
+	return e.retry(ctx, func() error {
+		sent := int64(0)
+		err := e.uploadOnce(ctx, desc, from, func(n int64) { sent += n; advance(n) })
+		if err != nil {
+			advance(-sent)
+		}
+		return err
+	})
+}
+
+func (e *endpoint) uploadOnce(ctx context.Context, desc ocispec.Descriptor, from io.ReaderAt, advance func(int64)) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.url("blobs", "uploads/"), nil)
+	if err != nil {
+		return err
+	}
+	res, err := send(e.current(), req, http.StatusAccepted)
+	if err != nil {
+		return err
+	}
+	if err := res.Body.Close(); err != nil {
+		return err
+	}
+	at, err := res.Location()
+	if err != nil {
+		return refuse("the registry does not say where to upload to: %w", err)
+	}
+	query := at.Query()
+	query.Set("digest", desc.Digest.String())
+	at.RawQuery = query.Encode()
+	body := func() (io.ReadCloser, error) {
+		return io.NopCloser(&advancing{io.NewSectionReader(from, 0, desc.Size), advance}), nil
+	}
+	first, _ := body()
+	req, err = http.NewRequestWithContext(ctx, http.MethodPut, at.String(), first)
+	if err != nil {
+		return err
+	}
+	req.GetBody, req.ContentLength = body, desc.Size
+	req.Header.Set("Content-Type", "application/octet-stream")
+	res, err = send(e.current(), req, http.StatusCreated, http.StatusNoContent)
+	if err != nil {
+		return err
+	}
+	return res.Body.Close()
+}
+
+type advancing struct {
+	io.Reader
+	advance func(int64)
+}
+
+func (a *advancing) Read(p []byte) (int, error) {
+	n, err := a.Reader.Read(p)
+	a.advance(int64(n))
+	return n, err
+}
+
+// compress writes a layer, compressed, to a file without a name. The bytes
+// depend on the layer alone.
+func (p *pusher) compress(ctx context.Context, chain layer.ChainID) (_ *os.File, desc ocispec.Descriptor, err error) {
+	l, err := p.from.Layers.Get(chain)
+	if err != nil {
+		return nil, desc, err
+	}
+	defer func() {
+		_, rerr := p.from.Layers.Release(context.WithoutCancel(ctx), l)
+		err = errors.Join(err, rerr)
+	}()
+	tar, err := l.TarStream(ctx)
+	if err != nil {
+		return nil, desc, err
+	}
+	defer func() { err = errors.Join(err, tar.Close()) }()
+	f, err := nameless(p.push.TempDir)
+	if err != nil {
+		return nil, desc, fmt.Errorf("compress it in %s (temp-dir names another place): %w", p.push.TempDir, err)
+	}
+	hash := digest.Canonical.Digester()
+	counted := &counting{w: io.MultiWriter(f, hash.Hash())}
+	buffered := bufio.NewWriterSize(counted, 256<<10)
+	gz := gzip.NewWriter(buffered)
+	_, err = io.CopyBuffer(struct{ io.Writer }{gz}, &ended{ctx, tar}, make([]byte, 256<<10))
+	for _, end := range []func() error{gz.Close, buffered.Flush} {
+		if err == nil {
+			err = end()
+		}
+	}
+	if err != nil {
+		return nil, desc, errors.Join(err, f.Close())
+	}
+	return f, ocispec.Descriptor{MediaType: ocispec.MediaTypeImageLayerGzip, Digest: hash.Digest(), Size: counted.n}, nil
+}
+
+// ended is a reader that ends with ctx.
+type ended struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (e *ended) Read(p []byte) (int, error) {
+	if e.ctx.Err() != nil {
+		return 0, context.Cause(e.ctx)
+	}
+	return e.r.Read(p)
+}
+
+type counting struct {
+	w io.Writer
+	n int64
+}
+
+func (c *counting) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	c.n += int64(n)
+	return n, err
+}
+
+// nameless makes a file that vanishes when it is closed.
+func nameless(dir string) (*os.File, error) {
+	if dir == "" {
+		dir = os.TempDir()
+	}
+	fd, err := unix.Open(dir, unix.O_RDWR|unix.O_TMPFILE|unix.O_EXCL|unix.O_CLOEXEC, 0o600)
+	if err == nil {
+		return os.NewFile(uintptr(fd), dir), nil
+	}
+	f, err := os.CreateTemp(dir, ".bulkhead-layer-") // no O_TMPFILE here
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Remove(f.Name()); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
