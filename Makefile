@@ -60,6 +60,11 @@ unprivileged: build ## run the tests that concern it as nobody (needs root to be
 e2e: build ## run against dockerd, skopeo and umoci (Debian: make deps)
 	$(GO) test $(GOFLAGS_TEST) -tags e2e -count=1 -timeout 30m ./e2e ./image/archive
 
+.PHONY: fault
+FAULT_TIME ?= 2m
+fault: build ## kill, cut the power and fail calls under commands for FAULT_TIME (0: at every point; as root; make deps)
+	$(GO) test $(GOFLAGS_TEST) -tags fault -count=1 -v -timeout 0 ./e2e/fault -time $(FAULT_TIME)
+
 .PHONY: bench
 bench: build ## compare with native code, moby's packages, docker, podman, crane and tar (as root; make deps)
 	cd bench && $(GO) run . $(BENCH)
@@ -69,6 +74,7 @@ check: build ## formatting, vet, linter, module files, generated files
 	@bad=$$(gofmt -l .); test -z "$$bad" || { echo "$$bad"; echo 'gofmt: run gofmt -w on the files above'; exit 1; }
 	$(GO) vet ./...
 	$(GO) vet -tags e2e ./e2e
+	$(GO) vet -tags fault ./e2e/fault
 	$(GO) vet -tags soak ./host
 	cd bench && $(GO) vet ./...
 	cd bench/goarchive && $(GO) vet ./...

@@ -61,6 +61,7 @@ var mayImport = map[string][]string{
 	"cmd/host/...":                 {"..."},
 	"examples/...":                 {"abi", "abi/guest"},
 	"e2e":                          {},
+	"e2e/fault":                    {},
 	"e2e/skipped":                  {},
 }
 

@@ -147,6 +147,11 @@ func (d *Driver) openHome(ctx context.Context) error {
 		return err
 	}
 	d.notes = &notes{dir: d.cfg.State, readOnly: d.cfg.ReadOnly}
+	if !d.cfg.ReadOnly {
+		if err := d.notes.sweep(); err != nil {
+			return err
+		}
+	}
 	if err := d.believe(made); err != nil {
 		return err
 	}
@@ -215,16 +220,19 @@ func (d *Driver) setup(ctx context.Context, made bool) error {
 	if known && !made {
 		if d.cfg.Unprivileged && !n.Unprivileged {
 			n.Unprivileged = true
-			return d.notes.write("home", n)
+			return d.notes.keep("home", n)
 		}
 		return nil
+	}
+	if err := sweepProbes(d.cfg.Home); err != nil {
+		return err
 	}
 	if d.Description().Has(abi.MethodSetup) {
 		if _, err := d.call(ctx, calls.Params{Method: abi.MethodSetup, Args: d.settings(facts(ctx, d.cfg.Home, true))}); err != nil {
 			return err
 		}
 	}
-	return d.notes.write("home", homeNote{Driver: d.Description().Name + " " + d.Description().Version, DiskFormat: d.Description().DiskFormat, Unprivileged: d.cfg.Unprivileged})
+	return d.notes.keep("home", homeNote{Driver: d.Description().Name + " " + d.Description().Version, DiskFormat: d.Description().DiskFormat, Unprivileged: d.cfg.Unprivileged})
 }
 
 // configure begins the first call of each instance.

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -138,7 +139,7 @@ func (n *notes) setWork(id, work string) error {
 		return err
 	}
 	note.Work = work
-	return n.setLayer(id, note)
+	return n.keep("layer-"+id, note) // a container's layer needs the rest of it
 }
 
 // layer reads the note of a layer; without one it is empty.
@@ -174,15 +175,43 @@ func (n *notes) read(name string, into any) (found bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	if len(bytes.Trim(b, "\x00")) == 0 {
+		return false, nil // it was not synced when the power went
+	}
 	if err := json.Unmarshal(b, into); err != nil {
 		return false, fmt.Errorf("%s: %w: %w; remove the file to have it made again", n.path(name), err, graphdriver.ErrCorrupt)
 	}
 	return true, nil
 }
 
+// notePart begins the names of notes that are not complete.
+const notePart = ".note-"
+
+// sweep removes what a crash left of notes that were being written. Nobody
+// else writes to the root.
+func (n *notes) sweep() error {
+	entries, err := os.ReadDir(n.dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), notePart) && e.Type().IsRegular() {
+			if err := os.Remove(filepath.Join(n.dir, e.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // write replaces a note in one step. It is not synced: a note that is lost is
 // a hint that is lost.
-func (n *notes) write(name string, v any) error {
+func (n *notes) write(name string, v any) error { return n.replace(name, v, false) }
+
+// keep is write for what is no hint, and has to be there after a power cut.
+func (n *notes) keep(name string, v any) error { return n.replace(name, v, true) }
+
+func (n *notes) replace(name string, v any, sync bool) error {
 	if n.readOnly {
 		return nil
 	}
@@ -190,11 +219,14 @@ func (n *notes) write(name string, v any) error {
 	if err != nil {
 		return err
 	}
-	tmp, err := os.CreateTemp(n.dir, ".note-")
+	tmp, err := os.CreateTemp(n.dir, notePart)
 	if err != nil {
 		return err
 	}
 	_, err = tmp.Write(b)
+	if err == nil && sync {
+		err = tmp.Sync()
+	}
 	err = errors.Join(err, tmp.Close())
 	if err == nil {
 		err = os.Rename(tmp.Name(), n.path(name))
@@ -202,5 +234,12 @@ func (n *notes) write(name string, v any) error {
 	if err != nil {
 		return errors.Join(err, os.Remove(tmp.Name()))
 	}
-	return nil
+	if !sync {
+		return nil
+	}
+	dir, err := os.Open(n.dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -40,9 +41,34 @@ func facts(ctx context.Context, home string, setup bool) []graphdriver.Pair {
 	return append(out, graphdriver.Pair{Key: "overlay", Value: overlay}, graphdriver.Pair{Key: "d_type", Value: types})
 }
 
+// probePrefix begins the names of directories in which things are tried out.
+const probePrefix = ".probe-"
+
+// sweepProbes removes what a crash left of them, with the overlay that may be
+// mounted there. Nobody else writes to the home.
+func sweepProbes(home string) error {
+	entries, err := os.ReadDir(home)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), probePrefix) || !e.IsDir() {
+			continue
+		}
+		dir := filepath.Join(home, e.Name())
+		// It is mounted, or it is not, or it may not be unmounted, which
+		// removing the directory tells.
+		_ = unix.Unmount(filepath.Join(dir, "tree"), unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
+		if err := os.RemoveAll(dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // tellsTypes reports whether reading a directory tells types of names.
 func tellsTypes(home string) bool {
-	dir, err := os.MkdirTemp(home, ".probe-")
+	dir, err := os.MkdirTemp(home, probePrefix)
 	if err != nil {
 		return true // whatever is wrong will be said elsewhere
 	}
@@ -62,7 +88,7 @@ func tellsTypes(home string) bool {
 // tryOverlay mounts an overlay with a whiteout and an opaque directory, and
 // looks whether they hide what they should.
 func tryOverlay(ctx context.Context, home string, user bool) (err error) {
-	dir, err := os.MkdirTemp(home, ".probe-")
+	dir, err := os.MkdirTemp(home, probePrefix)
 	if err != nil {
 		return err
 	}

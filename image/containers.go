@@ -61,12 +61,40 @@ func (s *Store) containers() map[ID][]container {
 		if !ok {
 			continue
 		}
-		// A note outlives its layer where a crash came between the two.
-		if _, err := os.Lstat(filepath.Join(s.opts.Root, "image", s.opts.DriverName, "layerdb", "mounts", name)); err == nil {
+		if s.hasRWLayer(name) {
 			add(name, s.ourContainer(name))
 		}
 	}
 	return users
+}
+
+// hasRWLayer tells whether there is a container's layer of that name. A note
+// of ours outlives it where a crash came between the two.
+func (s *Store) hasRWLayer(name string) bool {
+	_, err := os.Lstat(filepath.Join(s.opts.Root, "image", s.opts.DriverName, "layerdb", "mounts", name))
+	return err == nil
+}
+
+// sweepContainers removes notes that a crash left of containers whose layers
+// are gone, or never came.
+func (s *Store) sweepContainers() error {
+	if err := durable.Sweep(s.containerDir()); err != nil {
+		return err
+	}
+	ours, err := os.ReadDir(s.containerDir())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, e := range ours {
+		name, ok := strings.CutSuffix(e.Name(), ".json")
+		if !ok || s.hasRWLayer(name) {
+			continue
+		}
+		if err := os.Remove(s.ourContainer(name)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // dockersContainer is where Docker describes one.
@@ -133,9 +161,6 @@ func (s *Store) SetContainerImage(ctx context.Context, name string, id ID) error
 		return err
 	}
 	if err := durable.MkdirAll(s.containerDir(), 0o700); err != nil {
-		return err
-	}
-	if err := durable.Sweep(s.containerDir()); err != nil {
 		return err
 	}
 	return durable.WriteFile(s.ourContainer(name), append(data, '\n'), 0o600)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"github.com/bulkhead/bulkhead/image/internal/durable"
 	"github.com/bulkhead/bulkhead/layer"
 )
 
@@ -110,8 +111,11 @@ func (s *Store) examineStrangers(_ context.Context, report func(Fault) error) er
 		if digest.NewDigestFromEncoded(digest.SHA256, e.Name()).Validate() == nil {
 			continue
 		}
-		path := filepath.Join(s.db.contentDir(), e.Name())
-		if err := report(Fault{Kind: FaultStranger, Path: s.relative(path), What: "is not the name of a configuration"}); err != nil {
+		found := Fault{Kind: FaultStranger, Path: s.relative(filepath.Join(s.db.contentDir(), e.Name())), What: "is not the name of a configuration"}
+		if durable.Unfinished(e.Name()) {
+			found.Kind, found.What = FaultUnfinished, "was being written, and never became a configuration"
+		}
+		if err := report(found); err != nil {
 			return err
 		}
 	}

@@ -21,6 +21,8 @@ const (
 	FaultNotes FaultKind = "notes-orphaned"
 	// FaultStranger: a name among the configurations that no store makes.
 	FaultStranger FaultKind = "stranger"
+	// FaultUnfinished: what was being written when its process ended.
+	FaultUnfinished FaultKind = "write-unfinished"
 	// FaultMode: others may write what only the owner of the store should.
 	FaultMode FaultKind = "writable-by-others"
 )

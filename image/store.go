@@ -57,7 +57,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	dir := filepath.Join(opts.Root, "image", opts.DriverName)
 	s := &Store{opts: opts, db: imagedb{dir: filepath.Join(dir, "imagedb")}, images: map[ID]*entry{}}
 	if !opts.ReadOnly {
-		if err := errors.Join(s.db.create(), durable.Sweep(dir)); err != nil {
+		if err := errors.Join(s.db.create(), durable.Sweep(dir), s.sweepContainers()); err != nil {
 			return nil, fmt.Errorf("image store: %w", err)
 		}
 	}

@@ -96,12 +96,32 @@ func (s *Store) examineLeftovers(_ context.Context, report func(Fault) error) er
 			return err
 		}
 		for _, e := range entries {
-			if err := report(s.fault(at.kind, filepath.Join(at.dir, e.Name()), "", "%s", at.what)); err != nil {
+			kind := at.kind
+			if id, ours := strings.CutPrefix(e.Name(), prefixTx); kind == FaultTransaction && ours {
+				if s.journalled(id) {
+					continue // told already
+				}
+				kind = FaultUnfinished
+			}
+			if err := report(s.fault(kind, filepath.Join(at.dir, e.Name()), "", "%s", at.what)); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// Unfinished tells whether a layer is one of which Examine says that the
+// journal has it: where nothing uses it, it goes with the next command that
+// writes.
+func (s *Store) Unfinished(l Layer) bool {
+	r, ok := l.(*ref)
+	return ok && r.s == s && s.journalled(r.rec.Load().cacheID)
+}
+
+func (s *Store) journalled(cacheID string) bool {
+	_, err := os.Lstat(s.at.intent(cacheID))
+	return err == nil
 }
 
 func (s *Store) examineShared(_ context.Context, report func(Fault) error) error {

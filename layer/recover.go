@@ -117,7 +117,7 @@ func (s *Store) sweepTransactions() {
 		if !ours {
 			continue
 		}
-		if _, err := os.Lstat(s.at.intent(id)); err == nil {
+		if s.journalled(id) {
 			continue // its driver part could not be removed; both stay
 		}
 		if err := s.disk.removeAll(filepath.Join(s.at.tmp(), e.Name())); err != nil {

@@ -199,7 +199,7 @@ func (s *Store) dropStamp(cacheID string) {
 }
 
 // dropStamps forgets all trees but those that are known, such as those whose
-// removal a crash interrupted.
+// removal a crash interrupted, and removes stamps that it left half written.
 func (s *Store) dropStamps(known []string) {
 	entries, err := os.ReadDir(s.at.state)
 	if err != nil {
@@ -212,6 +212,13 @@ func (s *Store) dropStamps(known []string) {
 	for _, e := range entries {
 		rest, ok := strings.CutPrefix(e.Name(), prefixStamp)
 		id, _, _ := strings.Cut(rest, ".")
+		place := s.at.stamp(id)
+		if part := filepath.Join(s.at.state, e.Name()); ok && part != place {
+			if err := s.disk.remove(part); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				s.opts.Log.Info("a half of a stamp stays", zap.Error(err))
+			}
+			continue
+		}
 		if _, there := keep[id]; ok && !there {
 			s.dropStamp(id)
 		}

@@ -93,7 +93,7 @@ func (c *checking) unused() error {
 		keep(rw.Parent())
 	}
 	for _, l := range sorted(layers) {
-		if used[l.ChainID()] {
+		if used[l.ChainID()] || c.Layers.Unfinished(l) {
 			continue
 		}
 		err := c.ofLayer(layer.Fault{Kind: layer.FaultUnused, Path: c.Layers.Directory(l), Chain: l.ChainID(), What: "no image and no container has it"})

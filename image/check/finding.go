@@ -36,7 +36,7 @@ func advised() map[string]advice {
 		string(layer.FaultStranger):    {"nobody here made it; it is passed over", "see what it is, and remove it if nobody needs it"},
 		string(layer.FaultRemoving):    {"it takes room, and is no layer any more", leaveIt},
 		string(layer.FaultUnfinished):  {"it takes room, and is no layer, or one that nothing uses", leaveIt},
-		string(layer.FaultTransaction): {"it takes room", "if it is ours (bulkhead-…), nothing: the next command that writes removes it; else whoever made it may still want it"},
+		string(layer.FaultTransaction): {"it takes room", "whoever made it may still want it: if nothing else works on this root, remove it"},
 		string(layer.FaultAside):       {"it takes room; its tree was left where it was", "remove it when the layer that took its place has been verified"},
 		string(layer.FaultShared):      {"removing one of the two would take the other's files", "remove the images of one of them and load these again"},
 		string(layer.FaultRecord):      {"without it the layer's archive cannot be made again, nor its files be proven", loadAgain},
@@ -54,6 +54,7 @@ func advised() map[string]advice {
 		string(image.FaultNames):       {"no image has a name, and dockerd would begin a new file", "put a copy back, or give the names again after moving it away"},
 		string(image.FaultName):        {"whoever asks for the name gets nothing", "take the name away, or load the image again"},
 		string(image.FaultParent):      {"removing the image cannot take along what it was built on", "nothing is lost by it"},
+		string(image.FaultUnfinished):  {"it takes room, and is no configuration", leaveIt},
 		string(image.FaultNotes):       {"it takes room", "remove it"},
 	}
 }

@@ -84,6 +84,10 @@ func SyncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
+// Unfinished tells whether a name is one of a file that WriteFile has not
+// completed.
+func Unfinished(name string) bool { return strings.HasPrefix(name, tempPrefix) }
+
 // Sweep removes from dir what an interrupted WriteFile left there. The caller
 // holds whatever lock keeps other writers out.
 func Sweep(dir string) error {
@@ -95,7 +99,7 @@ func Sweep(dir string) error {
 		return err
 	}
 	for _, e := range entries {
-		if !strings.HasPrefix(e.Name(), tempPrefix) || e.IsDir() {
+		if !Unfinished(e.Name()) || e.IsDir() {
 			continue
 		}
 		if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {

@@ -1,0 +1,89 @@
+//go:build fault
+
+package fault
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// unfinished are the findings that are no damage: what the next command that
+// writes deals with.
+var unfinished = []string{"layer-unfinished", "removal-unfinished", "write-unfinished"}
+
+// judge looks at a root on which a command was interrupted, and says what is
+// wrong with it.
+func (g *ground) judge(p *program, was outcome) (wrong []string) {
+	bad := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
+	r := p.do("check", "--full", "--format", "json")
+	var findings []struct{ Kind, Path, What string }
+	if err := json.Unmarshal([]byte(r.stdout), &findings); err != nil && r.code != 0 {
+		bad("check: exit %d: %s", r.code, r.stderr)
+	}
+	for _, f := range findings {
+		if !slices.Contains(unfinished, f.Kind) {
+			bad("check finds %s: %s: %s", f.Kind, f.Path, f.What)
+		}
+	}
+	if r.code != 0 && len(findings) == 0 {
+		bad("check: exit %d: %s", r.code, r.stderr)
+	}
+	now, err := p.state(was.at.n%8 == 0)
+	if err != nil {
+		bad("%v", err)
+		return wrong
+	}
+	acknowledged := !was.killed && was.code == 0
+	if acknowledged && !now.same(g.after) {
+		bad("the command succeeded, and there is %v instead of %v", now, g.after)
+	}
+	for _, l := range now.lost(g.before, g.after) {
+		bad("%s is lost", l)
+	}
+	for _, l := range now.strange(g.before, g.after) {
+		bad("there is %s", l)
+	}
+
+	// What is not there can be had by doing it again.
+	again := p.do(g.in.words(g.command)...)
+	if again.code != 0 && !gone(again) {
+		bad("done again: exit %d: %s", again.code, again.stderr)
+	}
+	if again.code != 0 && g.finish != "" {
+		p.ok(g.in.words(g.finish)...)
+	}
+	then, err := p.state(false)
+	if err != nil {
+		bad("done again: %v", err)
+		return wrong
+	}
+	if !then.same(g.after) {
+		bad("done again there is %v instead of %v", then, g.after)
+	}
+	for _, l := range then.lost(g.before, g.after) {
+		bad("done again %s is lost", l)
+	}
+	if r := p.do("check", "--full"); r.code != 0 {
+		bad("done again: check: exit %d: %s%s", r.code, r.stdout, r.stderr)
+	}
+	files, err := p.files()
+	if err != nil {
+		bad("%v", err)
+	}
+	if d := difference(files, g.files); len(d) > 0 {
+		bad("done again: files: %s", strings.Join(d, ", "))
+	}
+	return wrong
+}
+
+// gone tells whether a command failed because nothing is left of it to do.
+func gone(r outcome) bool {
+	for _, says := range []string{"o such image", "layer does not exist", "already exists"} {
+		if strings.Contains(r.stderr, says) {
+			return true
+		}
+	}
+	return false
+}
