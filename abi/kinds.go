@@ -94,7 +94,6 @@ const (
 	MethodDiffSize
 	MethodDiffGetter
 	MethodReadFile
-	MethodRepair
 	MethodCount
 )
 
@@ -102,7 +101,7 @@ var exports = [MethodCount]string{
 	ExportDescribe, ExportSetup, ExportConfigure, ExportCreate, ExportCreateReadWrite,
 	ExportRemove, ExportGet, ExportPut, ExportExists, ExportStatus, ExportGetMetadata,
 	ExportCleanup, ExportDiff, ExportChanges, ExportApplyDiff, ExportDiffSize,
-	ExportDiffGetter, ExportReadFile, ExportRepair,
+	ExportDiffGetter, ExportReadFile,
 }
 
 // Export is the name of the method's export.
@@ -114,7 +113,7 @@ func (m Method) String() string { return exports[m][len("driver_"):] }
 // Mutates reports whether the method may change the driver's home.
 func (m Method) Mutates() bool {
 	switch m {
-	case MethodSetup, MethodCreate, MethodCreateReadWrite, MethodRemove, MethodCleanup, MethodApplyDiff, MethodGet, MethodPut, MethodRepair:
+	case MethodSetup, MethodCreate, MethodCreateReadWrite, MethodRemove, MethodCleanup, MethodApplyDiff, MethodGet, MethodPut:
 		return true
 	}
 	return false

@@ -100,6 +100,17 @@ type EntryApplier interface {
 	ApplyEntries(ctx context.Context, id, parent string, src layertar.Source) (size int64, err error)
 }
 
+// EarlyApplier is an EntryApplier that begins while the layers beneath are being
+// applied too. A driver is asked to that claims DiffIndependentOfParent; its
+// Create may come as early.
+type EarlyApplier interface {
+	EntryApplier
+	// ApplyEntriesEarly is ApplyEntries. It calls beneath before it looks at
+	// what lies beneath the layer: that returns when all of it is there, or
+	// the error for which it never will be, and may be called again.
+	ApplyEntriesEarly(ctx context.Context, id, parent string, src layertar.Source, beneath func(context.Context) error) (size int64, err error)
+}
+
 // Sealer is told which layers are committed. From then on nothing but Remove
 // of its own id may change such a layer. Sealing twice is no error.
 type Sealer interface {
@@ -147,22 +158,6 @@ type Prober interface {
 	ProbeLayer(ctx context.Context, id string) error
 }
 
-// Mender puts right what of a driver's layers was damaged behind its back.
-type Mender interface {
-	// MendLayer makes right what the driver itself notes about a layer that lies
-	// on parent, "" for none. A layer that is not there is made, empty; what the
-	// tree of one that is there holds is left alone.
-	MendLayer(ctx context.Context, id, parent string) error
-	// ExchangeTrees makes what one layer holds the other's, and the other way
-	// round, in one step and durably. With keepTime the root directory that id
-	// gets has the modification time of the one that it had. A layer that is
-	// mounted is ErrBusy.
-	ExchangeTrees(ctx context.Context, id, other string, keepTime bool) error
-	// Idle is ErrBusy, and says where, if one of the layers is mounted, be it by
-	// another program at a place of the driver's home.
-	Idle(ctx context.Context, ids ...string) error
-}
-
 // Enumerator lists the driver's layers but for those that are known.
 type Enumerator interface {
 	LayersBeside(ctx context.Context, known func(id string) bool) ([]string, error)
@@ -179,7 +174,9 @@ type Capabilities struct {
 	// ReproducesExactDiffs: Diff against the direct parent yields, byte for
 	// byte, the archive that ApplyDiff was given.
 	ReproducesExactDiffs bool
-	// DiffIndependentOfParent: a layer can be applied before its parent is.
+	// DiffIndependentOfParent: a layer can be created and applied while its
+	// parent, which is created, is being applied. A driver that finds it cannot
+	// after all says ErrBusy, and is asked again when the parent is complete.
 	DiffIndependentOfParent bool
 	// Deltas: a layer is stored as what it adds to its parent. An entry whose
 	// path leads through a symlink of a layer beneath then makes a directory

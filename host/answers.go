@@ -15,17 +15,42 @@ import (
 
 func idArgs(id string) []byte { return abi.AppendFieldString(nil, abi.FieldID, id) }
 
-// lock takes a layer's lock, and a shared one of the other, in the order of
-// their ids, so that no two calls wait for each other.
-func (d *Driver) lock(ctx context.Context, id string, exclusive bool, other string) (unlock func(), err error) {
+// lockMode is what a call does to a layer.
+type lockMode int
+
+const (
+	// reading needs the layer complete.
+	reading lockMode = iota
+	// filling applies its archive. It stays, so that others can be made on it.
+	filling
+	// making makes or removes it.
+	making
+	// building needs it to exist, complete or not.
+	building
+)
+
+// content is the lock of what is in a layer, beside the one of the layer: no id
+// has such a name.
+func content(id string) string { return id + "/" }
+
+// lock takes the locks of a layer and of another, in the order of their names,
+// so that no two calls wait for each other.
+func (d *Driver) lock(ctx context.Context, id string, mode lockMode, other string, otherMode lockMode) (unlock func(), err error) {
 	if err := graphdriver.ValidateID(id); err != nil {
 		return nil, err
 	}
 	type want struct {
-		id        string
+		name      string
 		exclusive bool
 	}
-	wants := []want{{id, exclusive}}
+	var wants []want
+	add := func(id string, mode lockMode) {
+		wants = append(wants, want{id, mode == making})
+		if mode == reading || mode == filling {
+			wants = append(wants, want{content(id), mode == filling})
+		}
+	}
+	add(id, mode)
 	if other != "" {
 		if err := graphdriver.ValidateID(other); err != nil {
 			return nil, fmt.Errorf("parent: %w", err)
@@ -33,20 +58,20 @@ func (d *Driver) lock(ctx context.Context, id string, exclusive bool, other stri
 		if other == id {
 			return nil, fmt.Errorf("layer %s as its own parent: %w", id, graphdriver.ErrInvalid)
 		}
-		wants = append(wants, want{other, false})
+		add(other, otherMode)
 	}
-	slices.SortFunc(wants, func(a, b want) int { return strings.Compare(a.id, b.id) })
+	slices.SortFunc(wants, func(a, b want) int { return strings.Compare(a.name, b.name) })
 	wait, cancel := context.WithTimeout(ctx, d.cfg.Limits.Deadline)
 	defer cancel()
 	var held []func()
 	for _, w := range wants {
-		release, err := d.locks.Acquire(wait, w.id, w.exclusive)
+		release, err := d.locks.Acquire(wait, w.name, w.exclusive)
 		if err != nil {
 			for _, r := range held {
 				r()
 			}
 			if ctx.Err() == nil {
-				err = fmt.Errorf("driver %s: layer %s is in use for longer than the deadline of %s: %w", d.cfg.Name, w.id, d.cfg.Limits.Deadline, graphdriver.ErrBusy)
+				err = fmt.Errorf("driver %s: layer %s is in use for longer than the deadline of %s: %w", d.cfg.Name, strings.TrimSuffix(w.name, content("")), d.cfg.Limits.Deadline, graphdriver.ErrBusy)
 			}
 			return nil, err
 		}

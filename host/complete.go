@@ -44,7 +44,7 @@ func (c *Completed) take(ctx context.Context, id, parent string) (t *taken, err 
 			err = errors.Join(err, t.close())
 		}
 	}()
-	unlock, err := c.lock(ctx, id, false, parent)
+	unlock, err := c.lock(ctx, id, reading, parent, reading)
 	if err != nil {
 		return t, err
 	}
@@ -127,7 +127,23 @@ func (c *Completed) ApplyEntries(ctx context.Context, id, parent string, src lay
 	if !errors.Is(err, graphdriver.ErrUseNaive) {
 		return size, err
 	}
-	unlock, err := c.lock(ctx, id, true, parent)
+	return c.applyNaively(ctx, id, parent, src)
+}
+
+// ApplyEntriesEarly implements graphdriver.EarlyApplier.
+func (c *Completed) ApplyEntriesEarly(ctx context.Context, id, parent string, src layertar.Source, beneath func(context.Context) error) (size int64, err error) {
+	size, err = c.Driver.ApplyEntriesEarly(ctx, id, parent, src, beneath)
+	if !errors.Is(err, graphdriver.ErrUseNaive) {
+		return size, err
+	}
+	if err := beneath(ctx); err != nil {
+		return 0, err
+	}
+	return c.applyNaively(ctx, id, parent, src)
+}
+
+func (c *Completed) applyNaively(ctx context.Context, id, parent string, src layertar.Source) (int64, error) {
+	unlock, err := c.lock(ctx, id, filling, parent, reading)
 	if err != nil {
 		return 0, err
 	}

@@ -53,7 +53,7 @@ func (d *Driver) Diff(ctx context.Context, id, parent string) (io.ReadCloser, er
 	if err != nil {
 		return nil, err
 	}
-	unlock, err := d.lock(ctx, id, false, parent)
+	unlock, err := d.lock(ctx, id, reading, parent, reading)
 	if err != nil {
 		return nil, err
 	}
@@ -168,7 +168,7 @@ func (d *Driver) compare(ctx context.Context, m abi.Method, id, parent string) (
 	if err := d.has(m); err != nil {
 		return nil, err
 	}
-	unlock, err := d.lock(ctx, id, false, parent)
+	unlock, err := d.lock(ctx, id, reading, parent, reading)
 	if err != nil {
 		return nil, err
 	}
@@ -189,10 +189,31 @@ func (d *Driver) ApplyDiff(ctx context.Context, id, parent string, diff io.Reade
 // ApplyEntries implements graphdriver.EntryApplier. The source is read to its
 // end also where the driver is not: what is left is passed over.
 func (d *Driver) ApplyEntries(ctx context.Context, id, parent string, src layertar.Source) (int64, error) {
+	return d.applyEntries(ctx, id, parent, src, nil)
+}
+
+// ApplyEntriesEarly implements graphdriver.EarlyApplier: what the host itself
+// looks up beneath the layer waits. A driver that does not claim to be
+// independent of the parent waits from the beginning.
+func (d *Driver) ApplyEntriesEarly(ctx context.Context, id, parent string, src layertar.Source, beneath func(context.Context) error) (int64, error) {
+	if d.Description().Capabilities.DiffIndependentOfParent {
+		return d.applyEntries(ctx, id, parent, src, beneath)
+	}
+	if err := beneath(ctx); err != nil {
+		return 0, err
+	}
+	return d.applyEntries(ctx, id, parent, src, nil)
+}
+
+func (d *Driver) applyEntries(ctx context.Context, id, parent string, src layertar.Source, beneath func(context.Context) error) (int64, error) {
 	if err := d.has(abi.MethodApplyDiff); err != nil {
 		return 0, err
 	}
-	unlock, err := d.lock(ctx, id, true, parent)
+	onto := reading
+	if beneath != nil {
+		onto = building
+	}
+	unlock, err := d.lock(ctx, id, filling, parent, onto)
 	if err != nil {
 		return 0, err
 	}
@@ -202,7 +223,7 @@ func (d *Driver) ApplyEntries(ctx context.Context, id, parent string, src layert
 		args = abi.AppendFieldString(args, abi.FieldParent, parent)
 	}
 	counted := &counting{Source: src}
-	out, err := d.call(ctx, calls.Params{Method: abi.MethodApplyDiff, ID: id, Parent: parent, Args: args, Source: counted})
+	out, err := d.call(ctx, calls.Params{Method: abi.MethodApplyDiff, ID: id, Parent: parent, Args: args, Source: counted, Beneath: beneath})
 	if err != nil {
 		if err = naive(err); errors.Is(err, graphdriver.ErrUseNaive) {
 			return 0, err // nothing of the source was read

@@ -13,7 +13,7 @@ import (
 // tree is made of, which is held against what the host knows, and what it
 // notes about the layer.
 func (d *Driver) ProbeLayer(ctx context.Context, id string) error {
-	unlock, err := d.lock(ctx, id, false, "")
+	unlock, err := d.lock(ctx, id, reading, "", reading)
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ import (
 // DiffGetter implements graphdriver.DiffGetterDriver. The layer stays locked
 // for reading until Close.
 func (d *Driver) DiffGetter(ctx context.Context, id string) (graphdriver.FileGetCloser, error) {
-	unlock, err := d.lock(ctx, id, false, "")
+	unlock, err := d.lock(ctx, id, reading, "", reading)
 	if err != nil {
 		return nil, err
 	}

@@ -47,7 +47,7 @@ func (h *held) of(id string) *heldMount {
 // before it is believed; an overlay is mounted in the run directory, for as
 // long as this process lives at most.
 func (d *Driver) Get(ctx context.Context, id, mountLabel string) (string, error) {
-	unlock, err := d.lock(ctx, id, false, "")
+	unlock, err := d.lock(ctx, id, reading, "", reading)
 	if err != nil {
 		return "", err
 	}
@@ -96,7 +96,7 @@ func (d *Driver) mountKey(id string) string { return d.cfg.Name + "/" + id }
 
 // Put implements graphdriver.ProtoDriver.
 func (d *Driver) Put(ctx context.Context, id string) error {
-	unlock, err := d.lock(ctx, id, false, "")
+	unlock, err := d.lock(ctx, id, reading, "", reading)
 	if err != nil {
 		return err
 	}
@@ -119,7 +119,7 @@ func (d *Driver) Put(ctx context.Context, id string) error {
 
 // MountAt implements graphdriver.Mounter.
 func (d *Driver) MountAt(ctx context.Context, id, mountLabel, target string) (graphdriver.Mount, error) {
-	unlock, err := d.lock(ctx, id, false, "")
+	unlock, err := d.lock(ctx, id, reading, "", reading)
 	if err != nil {
 		return graphdriver.Mount{}, err
 	}

@@ -25,7 +25,11 @@ func (d *Driver) CreateReadWrite(ctx context.Context, id, parent string, opts gr
 }
 
 func (d *Driver) create(ctx context.Context, m abi.Method, id, parent string, opts graphdriver.CreateOptions) error {
-	unlock, err := d.lock(ctx, id, true, parent)
+	onto := reading
+	if m == abi.MethodCreate && d.Description().Capabilities.DiffIndependentOfParent {
+		onto = building
+	}
+	unlock, err := d.lock(ctx, id, making, parent, onto)
 	if err != nil {
 		return err
 	}
@@ -78,7 +82,7 @@ func (d *Driver) firstBase(ctx context.Context, id string) (string, error) {
 
 // Remove implements graphdriver.ProtoDriver.
 func (d *Driver) Remove(ctx context.Context, id string) error {
-	unlock, err := d.lock(ctx, id, true, "")
+	unlock, err := d.lock(ctx, id, making, "", reading)
 	if err != nil {
 		return err
 	}
@@ -95,7 +99,7 @@ func (d *Driver) Remove(ctx context.Context, id string) error {
 
 // Exists implements graphdriver.ProtoDriver.
 func (d *Driver) Exists(ctx context.Context, id string) (bool, error) {
-	unlock, err := d.lock(ctx, id, false, "")
+	unlock, err := d.lock(ctx, id, reading, "", reading)
 	if err != nil {
 		return false, err
 	}
@@ -126,7 +130,7 @@ func (d *Driver) Status(ctx context.Context) ([]graphdriver.Pair, error) {
 
 // GetMetadata implements graphdriver.ProtoDriver.
 func (d *Driver) GetMetadata(ctx context.Context, id string) (map[string]string, error) {
-	unlock, err := d.lock(ctx, id, false, "")
+	unlock, err := d.lock(ctx, id, reading, "", reading)
 	if err != nil {
 		return nil, err
 	}

@@ -11,7 +11,7 @@ import (
 // StoredTree implements graphdriver.TreeDriver. The layer stays locked for
 // reading until Close.
 func (d *Driver) StoredTree(ctx context.Context, id string) (graphdriver.StoredTree, error) {
-	unlock, err := d.lock(ctx, id, false, "")
+	unlock, err := d.lock(ctx, id, reading, "", reading)
 	if err != nil {
 		return nil, err
 	}

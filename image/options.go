@@ -42,9 +42,8 @@ type Options struct {
 	DriverMetadata bool
 	// ReadOnly opens without writing anything; every mutation is ErrReadOnly.
 	ReadOnly bool
-	// Damaged opens also where the file of names cannot be read: then no image
-	// has any, and Examine says why. Nothing that an earlier process left undone
-	// is finished.
+	// Damaged opens, to read, also where the file of names cannot be read:
+	// then no image has any, and Examine says why.
 	Damaged bool
 	// Log may be nil.
 	Log *zap.Logger

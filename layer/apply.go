@@ -21,10 +21,10 @@ type applied struct {
 }
 
 // apply reads the archive once: into the digest, into the transaction's
-// tar-split data, and into the driver's layer cacheID. No goroutine is left
-// when it returns.
-func (s *Store) apply(ctx context.Context, r io.Reader, cacheID, parentID string, opts RegisterOptions) (a applied, err error) {
-	file, err := s.disk.create(filepath.Join(s.at.tx(cacheID), fileTarSplit), 0o644)
+// tar-split data, and into the driver's layer. No goroutine is left when it
+// returns.
+func (s *Store) apply(ctx context.Context, r io.Reader, b *building, opts RegisterOptions) (a applied, err error) {
+	file, err := s.disk.create(filepath.Join(s.at.tx(b.cacheID), fileTarSplit), 0o644)
 	if err != nil {
 		return a, err
 	}
@@ -38,9 +38,9 @@ func (s *Store) apply(ctx context.Context, r io.Reader, cacheID, parentID string
 	defer in.stop()
 	rd := layertar.NewReader(in, pack)
 	rd.Limit(opts.Entries)
-	src := &watched{rd: rd}
+	src := &watched{rd: rd, begin: b.begin}
 
-	a.size, err = s.extract(ctx, cacheID, parentID, src)
+	a.size, err = s.extract(ctx, b, src)
 	if err == nil {
 		err = src.drain()
 	}
@@ -79,26 +79,32 @@ func (r *refusal) Error() string { return r.err.Error() }
 func (*refusal) Unwrap() error { return layertar.ErrRefused }
 
 // extract gives the driver entries if it takes them, else the archive.
-func (s *Store) extract(ctx context.Context, cacheID, parentID string, src *watched) (int64, error) {
+func (s *Store) extract(ctx context.Context, b *building, src *watched) (int64, error) {
+	parentID := b.on.cacheID()
+	if d, ok := s.opts.Driver.(graphdriver.EarlyApplier); ok && b.on.early != nil {
+		return d.ApplyEntriesEarly(ctx, b.cacheID, parentID, src, b.on.wait)
+	}
 	if d, ok := s.opts.Driver.(graphdriver.EntryApplier); ok {
-		return d.ApplyEntries(ctx, cacheID, parentID, src)
+		return d.ApplyEntries(ctx, b.cacheID, parentID, src)
 	}
 	raw, err := src.Raw()
 	if err != nil {
 		return 0, err
 	}
-	return s.opts.Driver.ApplyDiff(ctx, cacheID, parentID, raw)
+	return s.opts.Driver.ApplyDiff(ctx, b.cacheID, parentID, raw)
 }
 
 // watched is a Source that keeps the error by which it ended, so that a
 // refused archive is not taken for a driver's failure.
 type watched struct {
-	rd  *layertar.Reader
-	raw io.Reader
-	err error
+	rd    *layertar.Reader
+	raw   io.Reader
+	err   error
+	begin func() // called when the driver reads
 }
 
 func (w *watched) Next() (*layertar.Entry, error) {
+	w.begin()
 	e, err := w.rd.Next()
 	w.keep(err)
 	return e, err
@@ -151,6 +157,7 @@ type rawWatched struct {
 }
 
 func (r rawWatched) Read(p []byte) (int, error) {
+	r.w.begin()
 	n, err := r.r.Read(p)
 	r.w.keep(err)
 	return n, err

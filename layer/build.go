@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strconv"
 
@@ -18,7 +17,7 @@ import (
 // build makes a layer as far as it can be made before it is committed: its
 // tree is in the driver, its files are in a transaction. After an error
 // nothing of it stays. cacheID is in the journal already, or "".
-func (s *Store) build(ctx context.Context, r io.Reader, cacheID string, parent *record, opts RegisterOptions) (*record, error) {
+func (s *Store) build(ctx context.Context, r io.Reader, cacheID string, b *building, opts RegisterOptions) (*record, error) {
 	if cacheID == "" {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -29,27 +28,29 @@ func (s *Store) build(ctx context.Context, r io.Reader, cacheID string, parent *
 		}
 	}
 	s.opts.Step(stepJournaled)
-	rec, err := s.fill(ctx, r, cacheID, parent, opts)
+	b.cacheID = cacheID
+	within, leave := b.on.within(ctx)
+	rec, err := s.fill(within, r, b, opts)
+	if leave() && err != nil && ctx.Err() == nil {
+		err = errAnew
+	}
 	if err == nil {
 		return rec, nil
 	}
+	b.fail()
 	return nil, oneLine(err, s.discard(context.WithoutCancel(ctx), cacheID))
 }
 
-func (s *Store) fill(ctx context.Context, r io.Reader, cacheID string, parent *record, opts RegisterOptions) (*record, error) {
-	tx := s.at.tx(cacheID)
+func (s *Store) fill(ctx context.Context, r io.Reader, b *building, opts RegisterOptions) (*record, error) {
+	tx := s.at.tx(b.cacheID)
 	if err := s.disk.mkdirAll(tx, 0o700); err != nil {
 		return nil, err
 	}
-	var parentID string
-	if parent != nil {
-		parentID = parent.cacheID
-	}
-	if err := s.opts.Driver.Create(ctx, cacheID, parentID, graphdriver.CreateOptions{}); err != nil {
+	if err := s.opts.Driver.Create(ctx, b.cacheID, b.on.cacheID(), graphdriver.CreateOptions{}); err != nil {
 		return nil, fmt.Errorf("driver %s: create: %w", s.opts.DriverName, err)
 	}
 	s.opts.Step(stepCreated)
-	a, err := s.apply(ctx, r, cacheID, parentID, opts)
+	a, err := s.apply(ctx, r, b, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +58,14 @@ func (s *Store) fill(ctx context.Context, r io.Reader, cacheID string, parent *r
 	if opts.Expected != "" && a.diff != opts.Expected {
 		return nil, fmt.Errorf("archive is %s and not the expected %s: %w", a.diff, opts.Expected, ErrDigestMismatch)
 	}
-	rec := newRecord(parent, a.diff, cacheID, a.size)
+	if err := b.on.wait(ctx); err != nil {
+		return nil, err
+	}
+	parent, err := b.on.complete(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rec := newRecord(parent, a.diff, b.cacheID, a.size)
 	rec.dir, rec.pending = tx, true
 	if a.doubtful {
 		if err := s.provable(ctx, rec); err != nil {
@@ -135,16 +143,16 @@ func (s *Store) describe(rec *record, descriptor []byte) error {
 // rebuild makes a layer again on another parent of the same chain ID.
 func (s *Store) rebuild(ctx context.Context, rec, parent *record) (*record, error) {
 	var opts RegisterOptions
-	b, err := os.ReadFile(filepath.Join(rec.dir, fileDescriptor))
-	if err == nil {
-		opts.Descriptor = b
+	b, err := s.descriptor(rec)
+	if err != nil {
+		return nil, err
 	}
-	opts.Expected = rec.diff
+	opts.Descriptor, opts.Expected = b, rec.diff
 	rc, err := s.tarStream(ctx, rec)
 	if err != nil {
 		return nil, err
 	}
-	again, err := s.build(ctx, rc, "", parent, opts)
+	again, err := s.build(ctx, rc, "", newBuilding(nil, onto{rec: parent}), opts)
 	return again, oneLine(err, rc.Close())
 }
 

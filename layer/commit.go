@@ -54,6 +54,7 @@ func (ses *Session) Commit(ctx context.Context) error {
 		return fmt.Errorf("commit layers: %w", err)
 	}
 	ses.over = true
+	ses.keepGiven(nil)
 	if err := oneLine(ses.home.Close(), ses.db.Close()); err != nil {
 		return fmt.Errorf("commit layers: %w", err)
 	}
@@ -90,6 +91,8 @@ func (ses *Session) claim(ctx context.Context) (there map[*record]*record, over 
 	}
 	there = make(map[*record]*record)
 	chains := make([]ChainID, 0, len(ses.pending))
+	// What another session that has it too has committed is done.
+	ses.pending = slices.DeleteFunc(ses.pending, func(rec *record) bool { return !rec.pending })
 	for _, rec := range ses.pending {
 		chains = append(chains, rec.chain)
 		if other := s.layers[rec.chain]; other != nil {
@@ -127,7 +130,7 @@ func (ses *Session) giveWay(ctx context.Context, there map[*record]*record) (err
 		if err != nil {
 			for _, made := range slices.Backward(ses.pending[:i]) {
 				if old := instead[made]; old != nil && there[made] == nil {
-					err = oneLine(err, s.drop(ctx, old))
+					err = oneLine(err, s.drop(ctx, old)) // nobody has it yet
 				}
 			}
 			return err
@@ -136,13 +139,15 @@ func (ses *Session) giveWay(ctx context.Context, there map[*record]*record) (err
 	}
 	old := ses.pending
 	ses.pending = nil
+	ses.owned = slices.DeleteFunc(ses.owned, func(rec *record) bool { return instead[rec] != nil })
 	for _, rec := range old {
 		to := instead[rec]
 		switch {
 		case to == nil:
 			ses.pending = append(ses.pending, rec)
 		case there[rec] == nil:
-			ses.pending = append(ses.pending, to)
+			s.own(to)
+			ses.pending, ses.owned = append(ses.pending, to), append(ses.owned, to)
 		}
 		if to != nil {
 			s.redirect(rec, to)
@@ -150,10 +155,22 @@ func (ses *Session) giveWay(ctx context.Context, there map[*record]*record) (err
 	}
 	for _, rec := range slices.Backward(old) {
 		if instead[rec] != nil {
-			err = oneLine(err, s.drop(ctx, rec))
+			_, derr := s.disown(ctx, rec)
+			err = oneLine(err, derr)
 		}
 	}
 	return err
+}
+
+// own makes a layer one session's more, which others that want the same may
+// share.
+func (s *Store) own(rec *record) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	rec.owners++
+	if s.pending[rec.chain] == nil {
+		s.pending[rec.chain] = rec
+	}
 }
 
 // redirect makes the references to one record ones to another.
@@ -180,13 +197,10 @@ func (ses *Session) publishAll(ctx context.Context) ([]string, error) {
 	if len(ses.pending) == 0 {
 		return nil, nil
 	}
-	if ses.unwritten != nil {
-		return nil, ses.unwritten
+	if err := ses.s.unwritten(ses.pending); err != nil {
+		return nil, err
 	}
-	var ids []string
-	for _, rec := range ses.pending {
-		ids = append(ids, rec.cacheID)
-	}
+	ids := cacheIDs(ses.pending)
 	files, err := ses.s.syncData(ctx, ses.home, ses.db, ids)
 	if err != nil {
 		return nil, err
@@ -198,7 +212,7 @@ func (ses *Session) publishAll(ctx context.Context) ([]string, error) {
 		}
 		visible, err := ses.s.publish(ses.pending[0], files)
 		if visible {
-			ses.unsettled = append(ses.unsettled, ses.pending[0].cacheID)
+			ses.keepGiven(ses.pending[0])
 			ses.pending = ses.pending[1:]
 		}
 		if err != nil {
@@ -206,6 +220,26 @@ func (ses *Session) publishAll(ctx context.Context) ([]string, error) {
 		}
 	}
 	return ids, nil
+}
+
+// keepGiven makes the references on a layer that is committed now the callers',
+// or with nil all of them.
+func (ses *Session) keepGiven(rec *record) {
+	ses.mu.Lock()
+	defer ses.mu.Unlock()
+	ses.given = slices.DeleteFunc(ses.given, func(r *ref) bool { return rec == nil || r.rec.Load() == rec })
+}
+
+// unwritten is why one of them could not be written out.
+func (s *Store) unwritten(recs []*record) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, rec := range recs {
+		if rec.unwritten != nil {
+			return rec.unwritten
+		}
+	}
+	return nil
 }
 
 // syncData makes the trees durable, and files tells whether also all that was
@@ -248,6 +282,9 @@ func (s *Store) publish(rec *record, durable bool) (visible bool, err error) {
 	s.mu.Lock()
 	rec.dir, rec.pending, rec.holders = place, false, nil
 	s.layers[rec.chain] = rec
+	if s.pending[rec.chain] == rec {
+		delete(s.pending, rec.chain)
+	}
 	s.mu.Unlock()
 	if err := s.disk.sync(s.at.chains()); err != nil {
 		return true, err

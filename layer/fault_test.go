@@ -246,7 +246,7 @@ func TestMetadataAndStatusAreTheDrivers(t *testing.T) {
 	if m, err := l.Metadata(t.Context()); err != nil || m["id"] != l.CacheID() {
 		t.Error(m, err)
 	}
-	if p, err := b.Status(t.Context()); err != nil || len(p) != 1 {
+	if p, err := b.DriverStatus(t.Context()); err != nil || len(p) != 1 {
 		t.Error(p, err)
 	}
 	if b.DriverName() != "copy" || b.Root() != b.root || b.ReadOnly() || b.Driver() == nil {

@@ -64,6 +64,8 @@ type Layer interface {
 	Depth() int
 	// CacheID is the driver's name for the layer.
 	CacheID() string
+	// Descriptor is what RegisterOptions.Descriptor was, nil for nothing.
+	Descriptor() ([]byte, error)
 	// Metadata is what the driver tells of the layer.
 	Metadata(ctx context.Context) (map[string]string, error)
 }

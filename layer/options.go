@@ -1,8 +1,10 @@
 package layer
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"strings"
 
@@ -28,9 +30,6 @@ type Options struct {
 	// ReadOnly opens without writing anything: nothing is recovered or
 	// created, and every mutation is ErrReadOnly.
 	ReadOnly bool
-	// Damaged opens a store to mend it (Mend): what an earlier process left
-	// undone is left so, and a layer that the driver cannot seal is no error.
-	Damaged bool
 	// Log may be nil.
 	Log *zap.Logger
 	// Compression is the gzip level of tar-split data, 1 to 9. The default
@@ -50,6 +49,10 @@ type RegisterOptions struct {
 	// is ErrDigestMismatch and nothing stays. It also lets a layer that is
 	// there already be found before the archive is read.
 	Expected DiffID
+	// Reopen, if not nil, opens the archive once more. With it the layer may be
+	// unpacked while its parent is, where the driver says that it can; should
+	// it turn out that it cannot, the archive is read again from the beginning.
+	Reopen func(ctx context.Context) (io.ReadCloser, error)
 	// Descriptor, if not empty, is JSON that is kept with the layer as
 	// descriptor.json, where moby keeps a foreign layer's.
 	Descriptor []byte

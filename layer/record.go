@@ -2,8 +2,10 @@ package layer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"sync/atomic"
 )
 
@@ -25,6 +27,10 @@ type record struct {
 	pending  bool   // not committed
 	gone     bool   // removed
 	holders  []*ref // of a pending layer, which may yet be replaced
+	owners   int    // sessions that registered it and are not closed
+	// unwritten is why writing it out failed: a later sync would not tell of it
+	// again.
+	unwritten error
 }
 
 func newRecord(parent *record, diff DiffID, cacheID string, size int64) *record {
@@ -147,4 +153,35 @@ func (r *ref) live() (*record, error) {
 		return nil, fmt.Errorf("layer %s was removed: %w", rec.chain, ErrNotFound)
 	}
 	return rec, nil
+}
+
+// maxDescriptor bounds what is read as one: moby's have some hundred bytes.
+const maxDescriptor = 1 << 20
+
+func (r *ref) Descriptor() ([]byte, error) {
+	rec, err := r.live()
+	if err != nil {
+		return nil, err
+	}
+	return r.s.descriptor(rec)
+}
+
+// descriptor reads what Register was given to keep, nil for nothing. A commit
+// may move it meanwhile.
+func (s *Store) descriptor(rec *record) (b []byte, err error) {
+	f, err := s.openFile(rec, fileDescriptor)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err == nil {
+		b, err = io.ReadAll(io.LimitReader(f, maxDescriptor+1))
+		err = oneLine(err, f.Close())
+	}
+	if err == nil && len(b) > maxDescriptor {
+		err = fmt.Errorf("it has more than %d bytes: %w", maxDescriptor, ErrCorrupt)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("layer %s: %s: %w", rec.chain, fileDescriptor, err)
+	}
+	return b, nil
 }

@@ -136,7 +136,7 @@ func TestWithoutADriverLayersAreListedOnly(t *testing.T) {
 	_, err2 := l.TarStreamFrom(t.Context(), "")
 	_, err3 := l.Metadata(t.Context())
 	_, err4 := b.NewSession(t.Context())
-	_, err5 := b.Status(t.Context())
+	_, err5 := b.DriverStatus(t.Context())
 	_, err6 := b.Release(t.Context(), l)
 	for i, err := range []error{err1, err2, err3, err4, err5, err6, b.Verify(t.Context(), id)} {
 		if err == nil || errors.Is(err, ErrNotFound) {
@@ -145,5 +145,26 @@ func TestWithoutADriverLayersAreListedOnly(t *testing.T) {
 	}
 	if b.Map()[id] == nil {
 		t.Error("it is gone")
+	}
+}
+
+func TestADescriptorIsKeptWithItsLayer(t *testing.T) {
+	b := open(t, t.TempDir(), nil)
+	const text = `{"mediaType":"application/vnd.oci.image.layer.v1.tar","size":7}`
+	l, err := b.Register(t.Context(), bytes.NewReader(archive(t, file{name: "a"})), "", RegisterOptions{Descriptor: []byte(text)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := l.Descriptor(); err != nil || string(got) != text {
+		t.Errorf("got %s, %v", got, err)
+	}
+	if got, err := b.add(archive(t, file{name: "b"}), l.ChainID()).Descriptor(); err != nil || got != nil {
+		t.Errorf("got %s, %v of a layer without one", got, err)
+	}
+	if err := os.WriteFile(filepath.Join(b.at.chain(l.ChainID()), fileDescriptor), make([]byte, maxDescriptor+1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Descriptor(); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("got %v", err)
 	}
 }

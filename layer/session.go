@@ -4,17 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"sync"
-
-	"github.com/opencontainers/go-digest"
 )
 
 // Session registers several layers and makes them durable together, with one
 // sync of the driver's data. Layers of a session are seen by no one else
-// until Commit. Methods may be called concurrently.
+// until Commit, but for other sessions that register the same: a layer is
+// unpacked once, and is there for all that did as soon as one of them commits.
+// Methods may be called concurrently.
 //
 //	ses, err := store.NewSession(ctx)
 //	defer ses.Close(ctx)
@@ -30,16 +29,20 @@ type Session struct {
 	s        *Store
 	home, db *os.File // for syncs; opened before anything is written
 
-	life      sync.RWMutex // held to read while a layer is registered
-	over      bool         // guarded by life; committed or closed
-	unsettled []string     // guarded by life; cache IDs of what was committed
+	life sync.RWMutex // held to read while a layer is registered
+	over bool         // guarded by life; committed or closed
 
 	writing sync.WaitGroup // WriteOut; begun with life held
 
-	mu        sync.Mutex
-	pending   []*record // parents before children
-	unwritten error     // of WriteOut: a later sync would not tell of it again
-	intents   []string  // cache IDs that Expect put into the journal, not used yet
+	mu      sync.Mutex
+	owned   []*record // what it registered, parents before children
+	pending []*record // those of it that are not committed
+	given   []*ref    // references on what was not committed then
+	// unwritten is why WriteOut failed: a later sync would not tell of it again.
+	unwritten error
+	intents   []string // cache IDs that Expect put into the journal, not used yet
+	promised  map[ChainID]bool
+	changed   chan struct{} // closed and replaced when a promised layer begins or ends
 }
 
 var errSessionOver = errors.New("layer session is over")
@@ -56,7 +59,7 @@ func (s *Store) NewSession(ctx context.Context) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Session{s: s, home: home, db: db}, nil
+	return &Session{s: s, home: home, db: db, promised: map[ChainID]bool{}, changed: make(chan struct{})}, nil
 }
 
 // openForSync opens what a commit syncs: the driver's home and the layerdb.
@@ -72,9 +75,12 @@ func (s *Store) openForSync() (home, db *os.File, err error) {
 	return home, db, nil
 }
 
-// Expect says how many layers are about to be registered, so that the journal
-// is made durable once for all of them. It may be wrong either way.
-func (ses *Session) Expect(ctx context.Context, layers int) error {
+// Expect says which layers are about to be registered. The journal is then made
+// durable once for all of them, and one may be registered before those beneath
+// it are: Register waits for them as far as it has to. Layers that exist already
+// need not be among them; one that is never registered keeps what is above it
+// waiting until its context ends.
+func (ses *Session) Expect(ctx context.Context, layers []ChainID) error {
 	ses.life.RLock()
 	defer ses.life.RUnlock()
 	if ses.over {
@@ -83,7 +89,7 @@ func (ses *Session) Expect(ctx context.Context, layers int) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	ids := make([]string, min(max(layers, 0), MaxDepth))
+	ids := make([]string, min(len(layers), maxIntents))
 	for i := range ids {
 		ids[i] = randomID()
 	}
@@ -96,8 +102,14 @@ func (ses *Session) Expect(ctx context.Context, layers int) error {
 	ses.mu.Lock()
 	defer ses.mu.Unlock()
 	ses.intents = append(ses.intents, ids...)
+	for _, id := range layers {
+		ses.promised[id] = true
+	}
 	return nil
 }
+
+// maxIntents bounds what Expect writes at once.
+const maxIntents = 4 * MaxDepth
 
 // intended is a cache ID that is in the journal already, or "".
 func (ses *Session) intended() (id string) {
@@ -109,83 +121,42 @@ func (ses *Session) intended() (id string) {
 	return id
 }
 
-// Register stores the archive in r as a layer on top of parent: "", a layer
-// of the store, or one registered earlier in this session. It returns the
-// layer with a reference.
-//
-// A layer of that chain ID that exists already wins and is returned. If
-// opts.Expected is given r is then not read at all; otherwise it is read to
-// its end to learn its digest.
-//
-// Errors: ErrNotFound if parent does not exist, ErrMaxDepth,
-// ErrDigestMismatch; one that wraps layertar.ErrRefused if the archive is at
-// fault, and r's own error, wrapped, if reading it failed; else the driver's.
-// After an error nothing of the layer stays. A Read of r that blocks is not
-// interrupted by ctx unless r has SetReadDeadline.
-func (ses *Session) Register(ctx context.Context, r io.Reader, parent ChainID, opts RegisterOptions) (Layer, error) {
-	ses.life.RLock()
-	defer ses.life.RUnlock()
-	if ses.over {
-		return nil, errSessionOver
-	}
-	below, err := ses.retain(parent)
-	if err != nil {
-		return nil, fmt.Errorf("register a layer: parent: %w", err)
-	}
-	if below != nil {
-		defer ses.s.let(ctx, below)
-	}
-	if below != nil && below.depth >= MaxDepth {
-		return nil, fmt.Errorf("register a layer on %s, which has %d: %w", parent, below.depth, ErrMaxDepth)
-	}
-	if opts.Expected != "" {
-		if !validSHA256(digest.Digest(opts.Expected)) {
-			return nil, fmt.Errorf("register a layer: %q is not a SHA-256 digest: %w", opts.Expected, ErrDigestMismatch)
-		}
-		if l := ses.lookup(NextChainID(parent, opts.Expected)); l != nil {
-			return l, nil
-		}
-	}
-	rec, err := ses.s.build(ctx, r, ses.intended(), below, opts)
-	if err != nil {
-		return nil, fmt.Errorf("register a layer: %w", err)
-	}
-	l, existed := ses.add(rec)
-	if !existed {
-		return l, nil
-	}
-	if err := ses.s.drop(ctx, rec); err != nil {
-		_, rerr := ses.s.Release(ctx, l)
-		return nil, fmt.Errorf("register a layer that exists already: %w", oneLine(err, rerr))
-	}
-	return l, nil
-}
-
 // WriteOut writes to disk what has been registered so far, and is being
 // registered, so that Commit has less to wait for. It may be called beside
 // Register, and makes nothing visible. If it fails Commit fails too: the
 // kernel tells of a lost write only once.
 func (ses *Session) WriteOut(ctx context.Context) error {
-	ids, err := ses.beginWriteOut()
+	recs, err := ses.beginWriteOut()
 	if err != nil {
 		return err
 	}
 	defer ses.writing.Done()
-	if _, err = ses.s.syncData(ctx, ses.home, ses.db, ids); err == nil {
+	if _, err = ses.s.syncData(ctx, ses.home, ses.db, cacheIDs(recs)); err == nil {
 		return nil
 	}
 	ses.mu.Lock()
 	defer ses.mu.Unlock()
-	if ses.unwritten == nil {
-		ses.unwritten = err
+	ses.s.mu.Lock()
+	defer ses.s.mu.Unlock()
+	for _, rec := range ses.pending {
+		rec.unwritten = err
 	}
+	ses.unwritten = err // of what is being registered, too
 	return fmt.Errorf("write layers out: %w", err)
+}
+
+func cacheIDs(recs []*record) []string {
+	ids := make([]string, len(recs))
+	for i, rec := range recs {
+		ids[i] = rec.cacheID
+	}
+	return ids
 }
 
 // beginWriteOut makes whoever ends the session wait, when it comes to that:
 // life is not held meanwhile, so that a commit can begin with what it does
 // beside its own sync.
-func (ses *Session) beginWriteOut() (ids []string, err error) {
+func (ses *Session) beginWriteOut() ([]*record, error) {
 	ses.life.RLock()
 	defer ses.life.RUnlock()
 	if ses.over {
@@ -193,11 +164,8 @@ func (ses *Session) beginWriteOut() (ids []string, err error) {
 	}
 	ses.mu.Lock()
 	defer ses.mu.Unlock()
-	for _, rec := range ses.pending {
-		ids = append(ids, rec.cacheID)
-	}
 	ses.writing.Add(1)
-	return ids, nil
+	return slices.Clone(ses.pending), nil
 }
 
 // Get returns a layer of this session or of the store, with a reference.
@@ -215,9 +183,19 @@ func (ses *Session) lookup(id ChainID) Layer {
 	ses.s.mu.Lock()
 	defer ses.s.mu.Unlock()
 	if rec := ses.locate(id); rec != nil {
-		return ses.s.take(rec)
+		return ses.take(rec)
 	}
 	return nil
+}
+
+// take gives out a reference, which is void if this session never commits what
+// is not committed now. Both locks are held.
+func (ses *Session) take(rec *record) *ref {
+	r := ses.s.take(rec)
+	if rec.pending {
+		ses.given = append(ses.given, r)
+	}
+	return r
 }
 
 // locate finds a record. Both locks are held.
@@ -233,40 +211,10 @@ func (ses *Session) locate(id ChainID) *record {
 	return nil
 }
 
-// retain finds a parent and keeps it from being removed until let.
-func (ses *Session) retain(id ChainID) (*record, error) {
-	if id == "" {
-		return nil, nil
-	}
-	ses.mu.Lock()
-	defer ses.mu.Unlock()
-	ses.s.mu.Lock()
-	defer ses.s.mu.Unlock()
-	rec := ses.locate(id)
-	if rec == nil {
-		return nil, fmt.Errorf("layer %s: %w", id, ErrNotFound)
-	}
-	ses.s.keep(rec)
-	return rec, nil
-}
-
-// add makes rec the session's and takes a reference, unless a layer of that
-// chain exists by now: then it takes one on that.
-func (ses *Session) add(rec *record) (l Layer, existed bool) {
-	ses.mu.Lock()
-	defer ses.mu.Unlock()
-	ses.s.mu.Lock()
-	defer ses.s.mu.Unlock()
-	if other := ses.locate(rec.chain); other != nil {
-		return ses.s.take(other), true
-	}
-	ses.pending = append(ses.pending, rec)
-	return ses.s.take(rec), false
-}
-
 // Close ends the session. What was not committed is removed, also when ctx
-// is done; what was is settled, so that whoever wants it gone if they fail
-// releases it before. Closing twice is no error.
+// is done, unless another session has it too; what was is settled, so that
+// whoever wants it gone if they fail releases it before. Closing twice is no
+// error.
 func (ses *Session) Close(ctx context.Context) error {
 	ses.life.Lock()
 	defer ses.life.Unlock()
@@ -275,12 +223,39 @@ func (ses *Session) Close(ctx context.Context) error {
 		ses.over = true
 		ses.writing.Wait()
 		errs = append(errs, ses.home.Close(), ses.db.Close())
-		for _, rec := range slices.Backward(ses.pending) {
-			errs = append(errs, ses.s.drop(ctx, rec))
-		}
-		ses.pending = nil
 	}
-	errs = append(errs, ses.s.settled(append(ses.unsettled, ses.intents...)))
-	ses.unsettled, ses.intents = nil, nil
+	for _, r := range ses.given {
+		_, err := ses.s.Release(context.WithoutCancel(ctx), r)
+		if !errors.Is(err, ErrNotRetained) {
+			errs = append(errs, err)
+		}
+	}
+	var settled []string
+	for _, rec := range slices.Backward(ses.owned) {
+		committed, err := ses.s.disown(ctx, rec)
+		if committed {
+			settled = append(settled, rec.cacheID)
+		}
+		errs = append(errs, err)
+	}
+	slices.Reverse(settled)
+	errs = append(errs, ses.s.settled(append(settled, ses.intents...)))
+	ses.owned, ses.pending, ses.given, ses.intents = nil, nil, nil, nil
 	return oneLine(errs...)
+}
+
+// disown ends a session's part in a layer. With the last one a layer that is
+// not committed is removed; committed says that it is, and was the last.
+func (s *Store) disown(ctx context.Context, rec *record) (committed bool, err error) {
+	s.mu.Lock()
+	rec.owners--
+	last, pending := rec.owners == 0, rec.pending
+	if last && pending && s.pending[rec.chain] == rec {
+		delete(s.pending, rec.chain)
+	}
+	s.mu.Unlock()
+	if last && pending {
+		return false, s.drop(ctx, rec)
+	}
+	return last, nil
 }

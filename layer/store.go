@@ -36,6 +36,10 @@ type Store struct {
 	// busy marks chain IDs whose directory is being put in place or taken
 	// away; the channel is closed when that is over.
 	busy map[ChainID]chan struct{}
+	// building are the layers that a session is unpacking, and pending those it
+	// has: others that register the same wait for the one and share the other.
+	building map[ChainID]*building
+	pending  map[ChainID]*record
 }
 
 // Open loads the layers beneath opts.Root. A layer directory that is not
@@ -57,6 +61,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 		at:   newLayout(opts.Root, opts.DriverName),
 		disk: disk{before: opts.before},
 		busy: make(map[ChainID]chan struct{}), naming: make(map[string]chan struct{}),
+		building: make(map[ChainID]*building), pending: make(map[ChainID]*record),
 	}
 	writable := !opts.ReadOnly && opts.Driver != nil
 	if writable {
@@ -72,12 +77,15 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if writable && !opts.Damaged {
+	if writable {
 		if err := s.recover(ctx, found, removing, mounts); err != nil {
 			return nil, err
 		}
 	}
-	s.know(found, mounts)
+	s.layers, s.broken = s.at.build(found)
+	var broken []error
+	s.mounts, broken = buildMounts(mounts, found, s.layers)
+	s.broken = append(s.broken, broken...)
 	for _, b := range s.broken {
 		opts.Log.Info("a layer cannot be used", zap.Error(b)) // Broken tells whoever asks
 	}
@@ -91,18 +99,10 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	if writable {
 		s.dropStamps(ids)
 	}
-	if err := s.seal(ctx, ids); err != nil && !opts.Damaged {
+	if err := s.seal(ctx, ids); err != nil {
 		return nil, err
 	}
 	return s, nil
-}
-
-// know makes layers of what was found.
-func (s *Store) know(layers []found, mounts []foundMount) {
-	s.layers, s.broken = s.at.build(layers)
-	var broken []error
-	s.mounts, broken = buildMounts(mounts, layers, s.layers)
-	s.broken = append(s.broken, broken...)
 }
 
 // tellParents tells the driver which of its layers lies on which.
@@ -222,11 +222,24 @@ func (s *Store) Root() string { return s.opts.Root }
 // ReadOnly tells how the store was opened.
 func (s *Store) ReadOnly() bool { return s.opts.ReadOnly }
 
-// Status is what the driver says of itself.
-func (s *Store) Status(ctx context.Context) ([]graphdriver.Pair, error) {
+// DriverStatus is what the driver says of itself.
+func (s *Store) DriverStatus(ctx context.Context) ([]graphdriver.Pair, error) {
 	driver, err := s.driver()
 	if err != nil {
 		return nil, err
 	}
 	return driver.Status(ctx)
+}
+
+// Cleanup has the driver release what it holds, such as mounts left over. It
+// is called before the driver is closed, when nothing of the store is in use.
+func (s *Store) Cleanup(ctx context.Context) error {
+	driver, err := s.driver()
+	if err != nil {
+		return err
+	}
+	if err := driver.Cleanup(ctx); err != nil {
+		return fmt.Errorf("driver %s: clean up: %w", s.opts.DriverName, err)
+	}
+	return nil
 }

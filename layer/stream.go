@@ -40,14 +40,16 @@ func (s *Store) tarStream(ctx context.Context, rec *record) (io.ReadCloser, erro
 	return assembled(ctx, rec, split, files, func(err error) error { return err }), nil
 }
 
-// openTarSplit opens a layer's tar-split file, compressed as it is. A commit
-// may move it meanwhile.
-func (s *Store) openTarSplit(rec *record) (*os.File, error) {
+// openTarSplit opens a layer's tar-split file, compressed as it is.
+func (s *Store) openTarSplit(rec *record) (*os.File, error) { return s.openFile(rec, fileTarSplit) }
+
+// openFile opens one of a layer's files. A commit may move it meanwhile.
+func (s *Store) openFile(rec *record, name string) (*os.File, error) {
 	for {
 		s.mu.Lock()
 		dir := rec.dir
 		s.mu.Unlock()
-		f, err := openRegular(filepath.Join(dir, fileTarSplit))
+		f, err := openRegular(filepath.Join(dir, name))
 		if !errors.Is(err, fs.ErrNotExist) {
 			return f, err
 		}

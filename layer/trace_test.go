@@ -112,7 +112,8 @@ func TestAnExpectedSessionMakesItsJournalDurableOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := ses.Expect(t.Context(), 3); err != nil {
+	chain := ChainOf([]DiffID{"sha256:a"})
+	if err := ses.Expect(t.Context(), []ChainID{chain, chain, chain}); err != nil {
 		t.Fatal(err)
 	}
 	var parent ChainID

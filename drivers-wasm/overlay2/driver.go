@@ -23,14 +23,13 @@ var _ interface {
 	guest.Applier
 	guest.Sizer
 	guest.Getter
-	guest.Repairer
 } = (*Driver)(nil)
 
 // Info implements guest.Driver.
 func (*Driver) Info() guest.Info {
 	return guest.Info{
 		Name: "overlay2", Version: "1.0.0", DiskFormat: 1,
-		Capabilities: abi.CapDeltas,
+		Capabilities: abi.CapDeltas | abi.CapDiffIndependentOfParent,
 		Grants:       []string{"mount.overlay", "mknod.whiteout", "xattr.trusted", "xattr.user"},
 	}
 }

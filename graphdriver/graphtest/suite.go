@@ -52,7 +52,7 @@ type testCase struct {
 
 func cases() []testCase {
 	var all []testCase
-	for _, group := range [][]testCase{mobyCases(), contractCases(), layerCases(), contentCases(), linkCases(), concurrentCases()} {
+	for _, group := range [][]testCase{mobyCases(), contractCases(), layerCases(), contentCases(), linkCases(), concurrentCases(), earlyCases()} {
 		all = append(all, group...)
 	}
 	return all

@@ -315,11 +315,20 @@ func (a *applying) applier(handle uint64) (*applier, error) {
 		return nil, err
 	}
 	to := &applier{
-		Applier: confine.NewApplier(b.dir, confine.ApplyOptions{Unprivileged: a.c.env.Unprivileged, Over: b.stack}),
+		Applier: confine.NewApplier(b.dir, confine.ApplyOptions{Unprivileged: a.c.env.Unprivileged, Over: b.stack, Beneath: a.beneath}),
 		base:    b, release: seals.claim(a.c, b.path), version: seals.Version(), moves: a.c.moves,
 	}
 	a.appliers[handle] = to
 	return to, nil
+}
+
+// beneath waits for the layers beneath, for as long as their own calls may take.
+func (a *applying) beneath() error {
+	if a.c.p.Beneath == nil {
+		return nil
+	}
+	defer a.c.clock.halt()()
+	return a.c.p.Beneath(a.c.ctx)
 }
 
 func (a *applying) mayFill(b base) error {

@@ -36,6 +36,7 @@ type clock struct {
 	total   time.Duration
 	since   time.Time
 	waiting int
+	halted  int
 	stopped bool
 	timer   *time.Timer
 	cancel  context.CancelCauseFunc
@@ -56,6 +57,10 @@ func (c *clock) fire() {
 	name, whole, left := "deadline", c.total, c.left
 	if c.waiting > 0 {
 		name, whole, left = "stream-idle", c.idle, c.idle
+	}
+	if c.halted > 0 {
+		c.timer.Reset(c.idle)
+		return
 	}
 	if left -= time.Since(c.since); left > 0 {
 		c.timer.Reset(left)
@@ -136,6 +141,22 @@ func (c *clock) wait() (resume func()) {
 		c.timer.Reset(c.idle)
 	}
 	return c.resume
+}
+
+// halt is wait for another call, which has a clock of its own: it may take as
+// long as that one does.
+func (c *clock) halt() (resume func()) {
+	goOn := c.wait()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.halted++
+	return func() {
+		c.mu.Lock()
+		c.halted--
+		c.since = time.Now()
+		c.mu.Unlock()
+		goOn()
+	}
 }
 
 func (c *clock) resume() {

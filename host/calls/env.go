@@ -1,6 +1,7 @@
 package calls
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"strings"
@@ -114,6 +115,9 @@ type Params struct {
 	Args []byte
 	// Source is what apply_diff applies.
 	Source layertar.Source
+	// Beneath, if not nil, waits for the layers beneath, which are being
+	// applied too; see graphdriver.EarlyApplier.
+	Beneath func(context.Context) error
 	// Out is what diff and read_file write.
 	Out io.Writer
 }

@@ -53,6 +53,10 @@ type ApplyOptions struct {
 	// Over, if set, is the stack that the base is the top of: entries are then
 	// made in overlay's form.
 	Over *Stack
+	// Beneath, if set, is called before anything beneath the base is looked
+	// at, until it has returned nil. It may wait, for no longer than Apply's
+	// context.
+	Beneath func() error
 	// Writers is how many files are written at a time; 0 means 2.
 	Writers int
 }
@@ -118,7 +122,7 @@ func NewApplier(base *Dir, opt ApplyOptions) *Applier {
 		base: base, opt: opt, seed: maphash.MakeSeed(),
 		open: map[string]*parent{}, times: map[uint64]touched{}, made: map[uint64]madeKind{},
 		jobs:  make(chan *job, 4*opt.Writers),
-		upper: newUpper(opt.Over), keeper: newKeeper(base, opt.Unprivileged), euid: uint32(os.Geteuid()), egid: uint32(os.Getegid()),
+		upper: newUpper(opt.Over, opt.Beneath), keeper: newKeeper(base, opt.Unprivileged), euid: uint32(os.Geteuid()), egid: uint32(os.Getegid()),
 		mask: maskOf("/proc/self/status"),
 	}
 	for range opt.Writers {

@@ -14,8 +14,9 @@ import (
 // upper is what an Applier needs to know to fill the top of a Stack: what
 // lies beneath, and what this archive has hidden of it.
 type upper struct {
-	below  *Stack // nil if there is nothing
-	opaque string // the attribute
+	below  *Stack       // nil if there is nothing
+	wait   func() error // nil once it has returned
+	opaque string       // the attribute
 	// whiteouts are the marks that this archive made, by Applier.key; cut are
 	// the directories it made opaque.
 	whiteouts map[uint64]struct{}
@@ -23,11 +24,11 @@ type upper struct {
 	seed      maphash.Seed
 }
 
-func newUpper(s *Stack) *upper {
+func newUpper(s *Stack, wait func() error) *upper {
 	if s == nil {
 		return nil
 	}
-	u := &upper{opaque: s.opaque, whiteouts: map[uint64]struct{}{}, cut: map[uint64]struct{}{}, seed: maphash.MakeSeed()}
+	u := &upper{wait: wait, opaque: s.opaque, whiteouts: map[uint64]struct{}{}, cut: map[uint64]struct{}{}, seed: maphash.MakeSeed()}
 	if len(s.dirs) > 1 {
 		u.below = NewStack(s.dirs[1:], s.UserAttrs())
 	}
@@ -39,6 +40,18 @@ func (u *upper) setCut(p string) { u.cut[maphash.String(u.seed, p)] = struct{}{}
 func (u *upper) isCut(p string) bool {
 	_, is := u.cut[maphash.String(u.seed, p)]
 	return is
+}
+
+// complete returns when what lies beneath can be looked at.
+func (u *upper) complete() error {
+	if u.wait == nil {
+		return nil
+	}
+	if err := u.wait(); err != nil {
+		return err
+	}
+	u.wait = nil
+	return nil
 }
 
 // find looks for what lies beneath at p and is still to be seen.
@@ -54,6 +67,9 @@ func (u *upper) find(p string) (*Dir, *Stat, error) {
 		if up == "." {
 			break
 		}
+	}
+	if err := u.complete(); err != nil {
+		return nil, nil, err
 	}
 	d, err := u.below.at(p)
 	if err != nil {
@@ -159,6 +175,9 @@ func (a *Applier) hideAll(ctx context.Context) error {
 	if a.upper.below == nil {
 		return nil
 	}
+	if err := a.upper.complete(); err != nil {
+		return err
+	}
 	names, err := NewLister().List(a.upper.below, ".", false)
 	if err != nil {
 		return err
@@ -259,6 +278,9 @@ func (a *Applier) lend(e *layertar.Entry, p string, mtime *Time) error {
 func (a *Applier) bringUp(ctx context.Context, link string, mtime Time) (string, error) {
 	if a.upper.below == nil {
 		return "", unix.ENOENT
+	}
+	if err := a.upper.complete(); err != nil {
+		return "", err
 	}
 	p, err := a.upper.below.Resolve(link)
 	if err != nil {

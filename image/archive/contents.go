@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -69,9 +70,10 @@ func OpenLayer(ctx context.Context, in input.Archive, b Blob, limits Limits) (io
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	left := limits.Total
+	left := &atomic.Int64{}
+	left.Store(limits.Total)
 	return &layerReader{
-		bounded: bounded{r: tar, limits: limits, layer: limits.Layer, left: &left},
+		bounded: bounded{r: tar, limits: limits, layer: limits.Layer, left: left},
 		want:    digest.Digest(b.DiffID), verifier: digest.Digest(b.DiffID).Verifier(), held: held,
 		close: func() error { return errors.Join(tar.Close(), f.Close()) },
 	}, nil

@@ -3,6 +3,8 @@ package archive
 import (
 	"context"
 	"errors"
+	"sync"
+	"sync/atomic"
 
 	"github.com/distribution/reference"
 
@@ -49,7 +51,8 @@ func Load(ctx context.Context, to Stores, in input.Archive, opts LoadOptions) ([
 	if err != nil {
 		return nil, err
 	}
-	l := &loader{Stores: to, in: in, opts: opts, ses: ses, left: opts.Limits.Total, out: &writeOut{write: ses.WriteOut, left: writeOutEvery}}
+	l := &loader{Stores: to, in: in, opts: opts, ses: ses, out: &writeOut{write: func() error { return ses.WriteOut(ctx) }, left: writeOutEvery}}
+	l.left.Store(opts.Limits.Total)
 	loaded, err := l.load(ctx, images)
 	l.out.wait()
 	// Cleaning up is done even if ctx is done already.
@@ -62,10 +65,11 @@ type loader struct {
 	in       input.Archive
 	opts     LoadOptions
 	ses      *layer.Session
-	left     int64 // bytes that may still be decompressed
+	left     atomic.Int64 // bytes that may still be decompressed
+	out      *writeOut
+	mu       sync.Mutex
 	retained []layer.Layer
 	proven   proofs
-	out      *writeOut
 }
 
 func (l *loader) load(ctx context.Context, images []*planned) ([]Loaded, error) {
@@ -94,17 +98,18 @@ func (l *loader) load(ctx context.Context, images []*planned) ([]Loaded, error) 
 	return nil, err
 }
 
-// missing is how many layers of the images are not stored yet.
-func (l *loader) missing(images []*planned) int {
+// missing are the layers of the images that are not stored yet.
+func (l *loader) missing(images []*planned) (chains []layer.ChainID) {
 	there, wanted := l.Layers.Map(), make(map[layer.ChainID]struct{})
 	for _, p := range images {
 		for _, id := range p.config.Chain() {
-			if there[id] == nil {
+			if _, twice := wanted[id]; there[id] == nil && !twice {
 				wanted[id] = struct{}{}
+				chains = append(chains, id)
 			}
 		}
 	}
-	return len(wanted)
+	return chains
 }
 
 // close gives the references back and undoes what was not committed. Layers

@@ -1,8 +1,8 @@
 package archive
 
 import (
-	"context"
 	"io"
+	"sync"
 )
 
 // writeOutEvery is how much of the layers is read, in bytes, before what they
@@ -13,14 +13,17 @@ const writeOutEvery = 32 << 20
 // writeOut has the disk write what was loaded while the next part of it is
 // read, so that Commit waits for the last part only.
 type writeOut struct {
-	write   func(context.Context) error // the session's
-	left    int64                       // bytes until the next
-	running chan struct{}               // closed when the current one has ended; nil for none
+	mu      sync.Mutex
+	write   func() error  // the session's
+	left    int64         // bytes until the next
+	running chan struct{} // closed when the current one has ended; nil for none
 }
 
 // read counts bytes. It begins to write out when there are enough of them and
 // the last time has ended.
-func (w *writeOut) read(ctx context.Context, n int) {
+func (w *writeOut) read(n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if w.left -= int64(n); w.left > 0 || w.busy() {
 		return
 	}
@@ -29,7 +32,7 @@ func (w *writeOut) read(ctx context.Context, n int) {
 	w.running = done
 	go func() {
 		defer close(done)
-		w.write(ctx) // what fails is told by Commit
+		w.write() // what fails is told by Commit
 	}()
 }
 
@@ -54,13 +57,12 @@ func (w *writeOut) wait() {
 
 // counted is a reader whose bytes are counted towards the next writing out.
 type counted struct {
-	ctx context.Context
 	r   io.Reader
 	out *writeOut
 }
 
 func (c *counted) Read(p []byte) (int, error) {
 	n, err := c.r.Read(p)
-	c.out.read(c.ctx, n)
+	c.out.read(n)
 	return n, err
 }

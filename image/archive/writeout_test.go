@@ -2,7 +2,6 @@ package archive
 
 import (
 	"bytes"
-	"context"
 	"io"
 	"sync/atomic"
 	"testing"
@@ -11,7 +10,7 @@ import (
 func TestWhatIsReadIsWrittenOutOnceInAWhileAndOneAtATime(t *testing.T) {
 	var begun, running atomic.Int32
 	gate := make(chan struct{})
-	out := &writeOut{left: writeOutEvery, write: func(context.Context) error {
+	out := &writeOut{left: writeOutEvery, write: func() error {
 		begun.Add(1)
 		if running.Add(1) > 1 {
 			t.Error("two at a time")
@@ -20,7 +19,7 @@ func TestWhatIsReadIsWrittenOutOnceInAWhileAndOneAtATime(t *testing.T) {
 		running.Add(-1)
 		return nil
 	}}
-	r := &counted{t.Context(), bytes.NewReader(make([]byte, 3*writeOutEvery)), out}
+	r := &counted{bytes.NewReader(make([]byte, 3*writeOutEvery)), out}
 	read := func(n int64, want int32) {
 		t.Helper()
 		if _, err := io.CopyN(io.Discard, r, n); err != nil {
