@@ -35,6 +35,9 @@ type Config struct {
 	KeepBlobs bool `mapstructure:"keep-blobs"`
 	// Limits bound what an archive may make us store.
 	Limits Limits `mapstructure:"limits"`
+	// Registries are settings of registries by host, as references have it:
+	// docker.io, 127.0.0.1:5000.
+	Registries map[string]Registry `mapstructure:"registries"`
 	// Drivers are settings of drivers by name, embedded ones or others.
 	Drivers map[string]Driver `mapstructure:"drivers"`
 }
@@ -50,6 +53,17 @@ type Limits struct {
 	// of what is compressed with zstd, which is held in memory.
 	Entries int64 `mapstructure:"entries"`
 	Window  Size  `mapstructure:"window"`
+}
+
+// Registry is how one registry is reached.
+type Registry struct {
+	// Mirrors are asked first when something is pulled, in their order, each as
+	// HOST[:PORT][/PATH].
+	Mirrors []string `mapstructure:"mirrors"`
+	// Insecure allows plain http, and certificates that nobody vouches for.
+	Insecure bool `mapstructure:"insecure"`
+	// CA is a file of certificates that may vouch for it beside the system's.
+	CA string `mapstructure:"ca"`
 }
 
 // Driver is how one driver runs.

@@ -5,11 +5,11 @@ import (
 	"strings"
 )
 
-// anyName stands in a key for the name of a driver.
+// anyName stands in a key for the name of a driver, or of a registry.
 const anyName = "<name>"
 
-// delimiter joins keys within viper, which lets names hold dots.
-const delimiter = "::"
+// delimiter joins keys within viper, which lets names hold dots and colons.
+const delimiter = "\x1f"
 
 // schema lists all keys, each as its parts, in the order of the fields.
 func schema() [][]string { return keysOf(reflect.TypeFor[Config](), nil) }

@@ -83,16 +83,16 @@ func Load(src Sources) (*Loaded, error) {
 	return l, err
 }
 
-// named lists the drivers that the file names, those with nothing set too,
-// which viper does not know of.
-func (l *Loaded) named() []string {
+// named lists the drivers, or the registries, that the file names, those with
+// nothing set too, which viper does not know of.
+func (l *Loaded) named(section string) []string {
 	var names []string
 	for key, value := range l.values {
-		drivers, _ := value.(map[string]any)
-		if !strings.EqualFold(key, "drivers") {
+		below, _ := value.(map[string]any)
+		if !strings.EqualFold(key, section) {
 			continue
 		}
-		for name := range drivers {
+		for name := range below {
 			names = append(names, strings.ToLower(name))
 		}
 	}
@@ -130,9 +130,9 @@ func (l *Loaded) bind() error {
 	return nil
 }
 
-// keys are those of the schema, with the drivers that the file names.
+// keys are those of the schema, with the drivers and registries that the file
+// names.
 func (l *Loaded) keys() [][]string {
-	drivers := l.named()
 	var keys [][]string
 	for _, key := range schema() {
 		at := slices.Index(key, anyName)
@@ -140,7 +140,7 @@ func (l *Loaded) keys() [][]string {
 			keys = append(keys, key)
 			continue
 		}
-		for _, name := range drivers {
+		for _, name := range l.named(key[0]) {
 			named := slices.Clone(key)
 			named[at] = name
 			keys = append(keys, named)
@@ -169,9 +169,17 @@ func (l *Loaded) decode() error {
 	)
 	err := l.viper.UnmarshalExact(&l.Config, viper.DecodeHook(hooks))
 	if err == nil {
-		for _, name := range l.named() {
+		for _, name := range l.named("drivers") {
 			if _, ok := l.Drivers[name]; !ok {
 				l.setDriver(name, Driver{})
+			}
+		}
+		for _, name := range l.named("registries") {
+			if _, ok := l.Registries[name]; !ok {
+				if l.Registries == nil {
+					l.Registries = map[string]Registry{}
+				}
+				l.Registries[name] = Registry{}
 			}
 		}
 		return nil

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/distribution/reference"
 )
 
 // ValueError is a value that a key cannot have.
@@ -69,6 +71,11 @@ func (c *Config) validate() error {
 	if err := c.Limits.validate(); err != nil {
 		return err
 	}
+	for _, host := range slices.Sorted(maps.Keys(c.Registries)) {
+		if err := c.Registries[host].validate(host); err != nil {
+			return err
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(c.Drivers)) {
 		if err := c.Drivers[name].validate("drivers." + name); err != nil {
 			return err
@@ -92,6 +99,36 @@ func (l Limits) validate() error {
 		return bad("limits.window", "%s: use 0 for the default, or 1KiB to 4GiB", l.Window)
 	}
 	return nil
+}
+
+func (r Registry) validate(host string) error {
+	key := "registries." + host
+	if is := hostOf(host); is != host {
+		if is != "" {
+			return bad(key, "is %s, as images are named: use that", is)
+		}
+		return bad(key, "%q is not HOST[:PORT]", host)
+	}
+	for _, m := range r.Mirrors {
+		if strings.Contains(m, "://") {
+			return bad(key+".mirrors", "%q: leave the scheme out; registries.HOST.insecure allows plain http", m)
+		}
+		at, _, _ := strings.Cut(m, "/")
+		if hostOf(at) == "" || strings.HasSuffix(m, "/") {
+			return bad(key+".mirrors", "%q is not HOST[:PORT][/PATH]", m)
+		}
+	}
+	return nil
+}
+
+// hostOf is how a registry's host is written in the names of images, "" for
+// what is none.
+func hostOf(s string) string {
+	named, err := reference.ParseNormalizedNamed(s + "/a/b")
+	if err != nil || reference.Path(named) != "a/b" {
+		return ""
+	}
+	return reference.Domain(named)
 }
 
 func (d Driver) validate(key string) error {

@@ -126,7 +126,11 @@ func tagOrDigest(ref reference.Named) string {
 
 // registryOptions are how the configuration has registries reached.
 func (a *app) registryOptions() registry.Options {
+	hosts := map[string]registry.Host{}
+	for name, r := range a.cfg.Registries {
+		hosts[name] = registry.Host{Mirrors: r.Mirrors, Insecure: r.Insecure, CA: r.CA}
+	}
 	return registry.Options{
-		UserAgent: "bulkhead/" + version, Limits: a.archiveLimits(), Spool: int64(a.cfg.Limits.Spool),
+		Hosts: hosts, UserAgent: "bulkhead/" + version, Limits: a.archiveLimits(), Spool: int64(a.cfg.Limits.Spool),
 	}
 }

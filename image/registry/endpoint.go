@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -69,7 +68,7 @@ func newEndpoint(host, repository string, opts Options) (*endpoint, error) {
 	e.repo = reg.Repo(repository)
 	e.base = &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
-		DialContext:         (&net.Dialer{Timeout: 15 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		DialContext:         opts.Dial,
 		TLSHandshakeTimeout: 15 * time.Second,
 		MaxIdleConnsPerHost: opts.Downloads + 1,
 		IdleConnTimeout:     30 * time.Second,

@@ -34,30 +34,36 @@ import (
 
 // server is a registry in this process. Before it answers, between may.
 type server struct {
-	mu      sync.Mutex
-	t       testing.TB
-	host    string
-	between func(w http.ResponseWriter, r *http.Request, answer http.Handler)
-	asked   []string // method and path of each request
+	registry http.Handler
+	mu       sync.Mutex
+	t        testing.TB
+	host     string
+	between  func(w http.ResponseWriter, r *http.Request, answer http.Handler)
+	asked    []string // method and path of each request
 }
+
+var discard = log.New(io.Discard, "", 0)
 
 func newServer(t testing.TB) *server {
 	t.Helper()
-	s := &server{t: t}
-	answer := served.New(served.Logger(log.New(io.Discard, "", 0)))
-	h := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.mu.Lock()
-		s.asked = append(s.asked, r.Method+" "+r.URL.Path)
-		s.mu.Unlock()
-		if s.between != nil {
-			s.between(w, r, answer)
-			return
-		}
-		answer.ServeHTTP(w, r)
-	}))
+	s := &server{t: t, registry: served.New(served.Logger(discard))}
+	h := httptest.NewUnstartedServer(http.HandlerFunc(s.answer))
+	h.Config.ErrorLog = discard
+	h.Start()
 	t.Cleanup(h.Close)
 	s.host = strings.TrimPrefix(h.URL, "http://")
 	return s
+}
+
+func (s *server) answer(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	s.asked = append(s.asked, r.Method+" "+r.URL.Path)
+	s.mu.Unlock()
+	if s.between != nil {
+		s.between(w, r, s.registry)
+		return
+	}
+	s.registry.ServeHTTP(w, r)
 }
 
 // count is how many requests have that method, and that in their path.
@@ -292,4 +298,18 @@ func (c *client) wantNothing() {
 	if n, m := len(c.to.Images.IDs()), len(c.to.Layers.Map()); n+m != 0 {
 		c.t.Errorf("%d images and %d layers were stored", n, m)
 	}
+}
+
+var zeroTime time.Time
+
+// digestOf is the digest that an image is known by here.
+func (c *client) digestOf(s sample) string {
+	c.t.Helper()
+	for _, n := range c.to.Images.References(s.id()) {
+		if d, ok := n.(reference.Canonical); ok {
+			return d.Digest().String()
+		}
+	}
+	c.t.Fatal("no digest")
+	return ""
 }

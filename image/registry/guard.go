@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -49,7 +50,7 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	ctx, cancel := context.WithCancelCause(req.Context())
 	w := &watch{cancel: cancel, ctx: ctx, window: g.idle}
-	w.timer = time.AfterFunc(w.window, w.tick)
+	w.begin()
 	out := req.Clone(ctx)
 	out.Header.Set("User-Agent", g.agent)
 	if req.Body != nil && req.Body != http.NoBody {
@@ -73,11 +74,18 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 type watch struct {
 	ctx      context.Context
 	cancel   context.CancelCauseFunc
-	timer    *time.Timer
+	mu       sync.Mutex
+	timer    *time.Timer // nil when it is over
 	window   time.Duration
 	moved    atomic.Int64
 	waited   atomic.Int32
 	answered atomic.Bool
+}
+
+func (w *watch) begin() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.timer = time.AfterFunc(w.window, w.tick)
 }
 
 func (w *watch) tick() {
@@ -85,7 +93,9 @@ func (w *watch) tick() {
 	if !enough && !w.answered.Load() {
 		enough = w.waited.Add(1) < patience
 	}
-	if enough {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if enough && w.timer != nil {
 		w.timer.Reset(w.window)
 		return
 	}
@@ -93,7 +103,12 @@ func (w *watch) tick() {
 }
 
 func (w *watch) end() {
-	w.timer.Stop()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.timer != nil {
+		w.timer.Stop()
+		w.timer = nil
+	}
 	w.cancel(nil)
 }
 

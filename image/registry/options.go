@@ -1,6 +1,8 @@
 package registry
 
 import (
+	"context"
+	"net"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -28,6 +30,8 @@ type Options struct {
 	// second; it doubles each time, up to MaxBackoff, by default 15 s.
 	Attempts            int
 	Backoff, MaxBackoff time.Duration
+	// Dial, if not nil, connects in place of the net package.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Limits are those of archives. Spool bounds the layers of one pull,
 	// compressed, by default 256 GiB.
 	Limits archive.Limits
@@ -67,6 +71,9 @@ func (o Options) fill() Options {
 	}
 	if o.MaxBackoff == 0 {
 		o.MaxBackoff = 15 * time.Second
+	}
+	if o.Dial == nil {
+		o.Dial = (&net.Dialer{Timeout: 15 * time.Second, KeepAlive: 30 * time.Second}).DialContext
 	}
 	if o.Limits.Manifest == 0 {
 		o.Limits.Manifest = 4 << 20
