@@ -10,6 +10,7 @@ import (
 
 func (a *app) imageSave() *cobra.Command {
 	var to, format string
+	var since []string
 	var quiet, verbose bool
 	cmd := &cobra.Command{
 		Use:   "save IMAGE [IMAGE...]",
@@ -27,7 +28,7 @@ func (a *app) imageSave() *cobra.Command {
 			return a.with(ctx, read, func(o *opened) error {
 				bars := a.progress(quiet, verbose)
 				defer bars.Close()
-				opts := archive.SaveOptions{Format: kind, Progress: bars}
+				opts := archive.SaveOptions{Format: kind, Since: since, Progress: bars}
 				if to == "" || to == "-" {
 					return archive.SaveTo(ctx, o.Stores, images, a.out, opts)
 				}
@@ -37,6 +38,7 @@ func (a *app) imageSave() *cobra.Command {
 	}
 	cmd.Flags().StringVarP(&to, "output", "o", "", "write to this file instead of standard output")
 	cmd.Flags().StringVar(&format, "format", string(archive.DockerArchive), "docker-archive, oci-archive or oci-dir")
+	cmd.Flags().StringArrayVar(&since, "since", nil, "leave out the layers of this image; the archive is for where it is")
 	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "show no progress")
 	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "tell of each layer where there is no terminal")
 	return cmd

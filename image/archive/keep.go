@@ -51,6 +51,10 @@ func (l *loader) keep(ctx context.Context, b blob, f input.File) (*keeping, erro
 	if _, ok := f.(Keeper); ok || !k.keep {
 		return k, nil
 	}
+	// A layer may come twice, and one of the two wait for the other.
+	if k.keep = l.firstToKeep(b.promise.Digest); !k.keep {
+		return k, nil
+	}
 	var err error
 	if k.copy, err = l.opts.Blobs.Begin(ctx, b.promise.Digest); err != nil {
 		return nil, err
@@ -60,6 +64,17 @@ func (l *loader) keep(ctx context.Context, b blob, f input.File) (*keeping, erro
 	}
 	k.Reader = io.TeeReader(f, k.copy)
 	return k, nil
+}
+
+func (l *loader) firstToKeep(d digest.Digest) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.kept == nil {
+		l.kept = map[digest.Digest]bool{}
+	}
+	first := !l.kept[d]
+	l.kept[d] = true
+	return first
 }
 
 // whole says that the blob was read to its end and is what it should be.

@@ -37,6 +37,12 @@ func (s *saver) write(ctx context.Context, to sink) error {
 	}
 	sizes := map[layer.DiffID]int64{}
 	err := s.eachLayer(func(l layer.Layer) error {
+		if s.since.out[l.DiffID()] {
+			// Its length is in the manifest, and it is what it should be.
+			n, err := copyLayer(ctx, io.Discard, l, silent{})
+			sizes[l.DiffID()] = n
+			return err
+		}
 		n, err := to.layer(blobPath(digest.Digest(l.DiffID())), l.DiffID(), func(w io.Writer) (int64, error) {
 			return copyLayer(ctx, w, l, s.opts.Progress)
 		})
@@ -46,7 +52,7 @@ func (s *saver) write(ctx context.Context, to sink) error {
 	if err != nil {
 		return err
 	}
-	index := ocispec.Index{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex, Manifests: []ocispec.Descriptor{}}
+	index := ocispec.Index{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex, Manifests: []ocispec.Descriptor{}, Annotations: s.since.annotations()}
 	for _, sel := range s.images {
 		if err := to.file(blobPath(sel.img.ID.Digest()), sel.img.Raw); err != nil {
 			return err

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/distribution/reference"
+	"github.com/opencontainers/go-digest"
 
 	"github.com/bulkhead/bulkhead/image"
 	"github.com/bulkhead/bulkhead/image/input"
@@ -69,10 +70,14 @@ type loader struct {
 	out      *writeOut
 	mu       sync.Mutex
 	retained []layer.Layer
+	kept     map[digest.Digest]bool // that are, or are about to be
 	proven   proofs
 }
 
 func (l *loader) load(ctx context.Context, images []*planned) ([]Loaded, error) {
+	if err := l.absent(images); err != nil {
+		return nil, err
+	}
 	if err := l.ses.Expect(ctx, l.missing(images)); err != nil {
 		return nil, err
 	}

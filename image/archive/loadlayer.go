@@ -69,7 +69,7 @@ func cause(ctx context.Context, errs []error) error {
 // layer registers one layer. One that is stored already is not read again,
 // except to hold the archive to what it promises of it.
 func (l *loader) layer(ctx context.Context, b blob, parent layer.ChainID, id layer.DiffID) (err error) {
-	if l.opts.SkipStored && !l.keeps(b) {
+	if b.absent || l.opts.SkipStored && !l.keeps(b) {
 		if lay, err := l.ses.Get(layer.NextChainID(parent, id)); err == nil {
 			l.retain(lay)
 			return nil

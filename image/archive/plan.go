@@ -33,6 +33,7 @@ type manifestOf struct {
 type blob struct {
 	name    string
 	promise *ocispec.Descriptor
+	absent  bool // it does not lie there, but the layer is stored
 }
 
 // plan reads all that an archive says of its images. Everything that can be

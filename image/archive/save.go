@@ -14,6 +14,9 @@ import (
 type SaveOptions struct {
 	// Format is by default DockerArchive.
 	Format Format
+	// Since are images whose layers are left out, named as for Save. Such an
+	// archive can be loaded where they are.
+	Since []string
 	// Progress may be nil.
 	Progress Progress
 }
@@ -41,8 +44,12 @@ func Save(ctx context.Context, from Stores, names []string, path string, opts Sa
 	if err != nil {
 		return err
 	}
+	since, err := newSince(from.Images, images, opts.Since)
+	if err != nil {
+		return err
+	}
 	if opts.Format == OCIDir {
-		return saveDir(ctx, from.Layers, images, path, opts)
+		return saveDir(ctx, newSaver(from.Layers, images, since, opts), path)
 	}
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real
@@ -50,7 +57,7 @@ func Save(ctx context.Context, from Stores, names []string, path string, opts Sa
 	if fi, err := os.Stat(path); err == nil && !fi.Mode().IsRegular() && !fi.IsDir() {
 		return saveSpecial(ctx, from, names, path, opts)
 	}
-	return saveFile(ctx, from.Layers, images, path, opts)
+	return saveFile(ctx, newSaver(from.Layers, images, since, opts), path)
 }
 
 // SaveTo is Save to a stream, which cannot be taken back: all layers are
@@ -64,7 +71,11 @@ func SaveTo(ctx context.Context, from Stores, names []string, w io.Writer, opts 
 	if err != nil {
 		return err
 	}
-	s := newSaver(from.Layers, images, opts)
+	since, err := newSince(from.Images, images, opts.Since)
+	if err != nil {
+		return err
+	}
+	s := newSaver(from.Layers, images, since, opts)
 	sizes, err := s.measure(ctx)
 	if err != nil {
 		return err
@@ -88,11 +99,12 @@ func saveSpecial(ctx context.Context, from Stores, names []string, path string, 
 type saver struct {
 	layers *layer.Store
 	images []*selected
+	since  *since
 	opts   SaveOptions
 }
 
-func newSaver(layers *layer.Store, images []*selected, opts SaveOptions) *saver {
-	return &saver{layers: layers, images: images, opts: opts}
+func newSaver(layers *layer.Store, images []*selected, since *since, opts SaveOptions) *saver {
+	return &saver{layers: layers, images: images, since: since, opts: opts}
 }
 
 // eachLayer calls do with every layer of the images once, with a reference

@@ -11,7 +11,7 @@ import (
 )
 
 // saveFile writes a tar beside path and puts it there when it is whole.
-func saveFile(ctx context.Context, layers *layer.Store, images []*selected, path string, opts SaveOptions) error {
+func saveFile(ctx context.Context, s *saver, path string) error {
 	if fi, err := os.Stat(path); err == nil && fi.IsDir() {
 		return saveTo(path, errors.New("is a directory"))
 	}
@@ -19,7 +19,7 @@ func saveFile(ctx context.Context, layers *layer.Store, images []*selected, path
 	if err != nil {
 		return saveTo(path, err)
 	}
-	err = newSaver(layers, images, opts).write(ctx, newFileSink(f.File))
+	err = s.write(ctx, newFileSink(f.File))
 	if err == nil {
 		err = f.Sync()
 	}
@@ -55,7 +55,7 @@ func syncDir(dir string) error {
 
 // saveDir writes an OCI directory beside path and puts it there when it is
 // whole. Nothing may be at path.
-func saveDir(ctx context.Context, layers *layer.Store, images []*selected, path string, opts SaveOptions) error {
+func saveDir(ctx context.Context, s *saver, path string) error {
 	if _, err := os.Lstat(path); err == nil {
 		return saveTo(path, os.ErrExist)
 	}
@@ -64,7 +64,7 @@ func saveDir(ctx context.Context, layers *layer.Store, images []*selected, path 
 	if err != nil {
 		return saveTo(path, err)
 	}
-	err = newSaver(layers, images, opts).write(ctx, &dirSink{root: temp})
+	err = s.write(ctx, &dirSink{root: temp})
 	if err == nil {
 		err = os.Chmod(temp, 0o755)
 	}
