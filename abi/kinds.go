@@ -94,6 +94,7 @@ const (
 	MethodDiffSize
 	MethodDiffGetter
 	MethodReadFile
+	MethodRepair
 	MethodCount
 )
 
@@ -101,7 +102,7 @@ var exports = [MethodCount]string{
 	ExportDescribe, ExportSetup, ExportConfigure, ExportCreate, ExportCreateReadWrite,
 	ExportRemove, ExportGet, ExportPut, ExportExists, ExportStatus, ExportGetMetadata,
 	ExportCleanup, ExportDiff, ExportChanges, ExportApplyDiff, ExportDiffSize,
-	ExportDiffGetter, ExportReadFile,
+	ExportDiffGetter, ExportReadFile, ExportRepair,
 }
 
 // Export is the name of the method's export.
@@ -113,7 +114,7 @@ func (m Method) String() string { return exports[m][len("driver_"):] }
 // Mutates reports whether the method may change the driver's home.
 func (m Method) Mutates() bool {
 	switch m {
-	case MethodSetup, MethodCreate, MethodCreateReadWrite, MethodRemove, MethodCleanup, MethodApplyDiff, MethodGet, MethodPut:
+	case MethodSetup, MethodCreate, MethodCreateReadWrite, MethodRemove, MethodCleanup, MethodApplyDiff, MethodGet, MethodPut, MethodRepair:
 		return true
 	}
 	return false

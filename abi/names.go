@@ -62,6 +62,7 @@ const (
 	ExportDiffSize        = "driver_diff_size"
 	ExportDiffGetter      = "driver_diff_getter"
 	ExportReadFile        = "driver_read_file"
+	ExportRepair          = "driver_repair"
 )
 
 // Limits that both sides may rely on.

@@ -158,6 +158,22 @@ type Prober interface {
 	ProbeLayer(ctx context.Context, id string) error
 }
 
+// Mender puts right what of a driver's layers was damaged behind its back.
+type Mender interface {
+	// MendLayer makes right what the driver itself notes about a layer that lies
+	// on parent, "" for none. A layer that is not there is made, empty; what the
+	// tree of one that is there holds is left alone.
+	MendLayer(ctx context.Context, id, parent string) error
+	// ExchangeTrees makes what one layer holds the other's, and the other way
+	// round, in one step and durably. With keepTime the root directory that id
+	// gets has the modification time of the one that it had. A layer that is
+	// mounted is ErrBusy.
+	ExchangeTrees(ctx context.Context, id, other string, keepTime bool) error
+	// Idle is ErrBusy, and says where, if one of the layers is mounted, be it by
+	// another program at a place of the driver's home.
+	Idle(ctx context.Context, ids ...string) error
+}
+
 // Enumerator lists the driver's layers but for those that are known.
 type Enumerator interface {
 	LayersBeside(ctx context.Context, known func(id string) bool) ([]string, error)

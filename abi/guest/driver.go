@@ -64,6 +64,10 @@ type Getter interface{ DiffGetter(c *Call) (string, error) }
 // FileReader writes the content of the file that an archive called Name.
 type FileReader interface{ ReadFile(c *Call) error }
 
+// Repairer makes right what it notes about ID, which lies on Parent, and makes
+// the layer, empty, if it is not there.
+type Repairer interface{ Repair(c *Call) error }
+
 // methods is the set of methods that d has, a bit each.
 func methods(d Driver) uint64 {
 	set := uint64(1) << abi.MethodDescribe
@@ -91,5 +95,7 @@ func methods(d Driver) uint64 {
 	add(ok, abi.MethodDiffGetter)
 	_, ok = d.(FileReader)
 	add(ok, abi.MethodReadFile)
+	_, ok = d.(Repairer)
+	add(ok, abi.MethodRepair)
 	return set
 }

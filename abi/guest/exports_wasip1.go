@@ -71,3 +71,6 @@ func diffGetter() int32 { return run(abi.MethodDiffGetter) }
 
 //go:wasmexport driver_read_file
 func readFile() int32 { return run(abi.MethodReadFile) }
+
+//go:wasmexport driver_repair
+func repair() int32 { return run(abi.MethodRepair) }

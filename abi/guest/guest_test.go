@@ -42,6 +42,7 @@ func (f full) Diff(c *Call) error                 { return f.do(c) }
 func (f full) Changes(c *Call) error              { return f.do(c) }
 func (f full) ApplyDiff(c *Call) error            { return f.do(c) }
 func (f full) ReadFile(c *Call) error             { return f.do(c) }
+func (f full) Repair(c *Call) error               { return f.do(c) }
 func (f full) DiffSize(c *Call) (int64, error)    { return 77, f.do(c) }
 func (f full) DiffGetter(c *Call) (string, error) { return "base", f.do(c) }
 

@@ -135,6 +135,8 @@ func (c *Call) run() error {
 		return c.result(abi.AppendFieldString(c.in.out[:0], abi.FieldBase, base))
 	case abi.MethodReadFile:
 		return d.(FileReader).ReadFile(c)
+	case abi.MethodRepair:
+		return d.(Repairer).Repair(c)
 	}
 	return abi.NotSupported
 }

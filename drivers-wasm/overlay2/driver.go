@@ -23,6 +23,7 @@ var _ interface {
 	guest.Applier
 	guest.Sizer
 	guest.Getter
+	guest.Repairer
 } = (*Driver)(nil)
 
 // Info implements guest.Driver.

@@ -30,6 +30,25 @@ func (d *Dir) Rename(from, to string, how How) error {
 	})
 }
 
+// Exchange makes each of two names the other's, in one step. What they name is
+// not looked at, and counted already.
+func (d *Dir) Exchange(p, other string, how How) error {
+	ofd, obase, err := d.parent(other, how)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(ofd)
+	return d.withParent("exchange", p, how, func(fd int, base string) error {
+		if err := d.rec.passOn(d.meter, ofd, obase, fd, base); err != nil {
+			return err
+		}
+		if err := d.rec.passOn(d.meter, fd, base, ofd, obase); err != nil {
+			return err
+		}
+		return unix.Renameat2(ofd, obase, fd, base, unix.RENAME_EXCHANGE)
+	})
+}
+
 // Link makes to a further name of the file from.
 func (d *Dir) Link(from, to string, how How) error {
 	ffd, fbase, err := d.parent(from, how)

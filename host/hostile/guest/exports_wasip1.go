@@ -55,3 +55,6 @@ func exportDiffGetter() int32 { return run(abi.MethodDiffGetter) }
 
 //go:wasmexport driver_read_file
 func exportReadFile() int32 { return run(abi.MethodReadFile) }
+
+//go:wasmexport driver_repair
+func exportRepair() int32 { return run(abi.MethodRepair) }
