@@ -42,8 +42,9 @@ type Options struct {
 	DriverMetadata bool
 	// ReadOnly opens without writing anything; every mutation is ErrReadOnly.
 	ReadOnly bool
-	// Damaged opens, to read, also where the file of names cannot be read:
-	// then no image has any, and Examine says why.
+	// Damaged opens also where the file of names cannot be read: then no image
+	// has any, and Examine says why. Nothing that an earlier process left undone
+	// is finished.
 	Damaged bool
 	// Log may be nil.
 	Log *zap.Logger

@@ -63,7 +63,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	}
 	path := filepath.Join(dir, "repositories.json")
 	s.refs, err = refs.Open(path, opts.ReadOnly)
-	if err != nil && opts.Damaged && opts.ReadOnly {
+	if err != nil && opts.Damaged {
 		s.refs, s.namesErr, err = refs.None(path), err, nil
 	}
 	if err != nil {
@@ -72,7 +72,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	if err := s.load(ctx); err != nil {
 		return nil, err
 	}
-	if opts.ReadOnly {
+	if opts.ReadOnly || opts.Damaged {
 		return s, nil
 	}
 	return s, opts.Layers.Settle(ctx)

@@ -81,6 +81,14 @@ func (d disk) rename(from, to string) error {
 	return os.Rename(from, to)
 }
 
+// exchange makes each of two names the other's, in one step.
+func (d disk) exchange(path, other string) error {
+	if err := d.ask("exchange", path); err != nil {
+		return err
+	}
+	return os.NewSyscallError("renameat2", unix.Renameat2(unix.AT_FDCWD, other, unix.AT_FDCWD, path, unix.RENAME_EXCHANGE))
+}
+
 func (d disk) remove(path string) error {
 	if err := d.ask("remove", path); err != nil {
 		return err

@@ -15,6 +15,7 @@
 //	bulkhead/<driver>/              ours
 //	  journal/<cache id>            a layer that may be nobody's: begun, or not yet used, or given up
 //	  set-aside/<chain>-*/          an unusable directory whose place was needed
+//	  undo/<id>/                    what a repair replaced; a damaged tree is the driver's layer <id>
 //
 // A layer is made in this order: journal entry, durable; the driver's layer
 // and tree; the files in tmp; one sync of the driver's file system for all
@@ -29,6 +30,13 @@
 // registers it waits for it and shares it, and one that registers a layer on top
 // may begin meanwhile where the driver is independent of the parent. Whoever
 // shares a layer may commit it; the last who gives up removes it.
+//
+// A repair (Mend) makes what it puts into a layer's place as a layer of its
+// own, by the same journal, and proves it. Then undo/<id> is durable, then the
+// journal entry goes, then the two trees are exchanged, then files one by one,
+// each in one step, the one that makes the directory a layer last. So a crash
+// leaves the damaged tree under its own ID or under that of the undo, and what
+// a repair made in the journal, in the undo or in the layer.
 //
 // A read-write layer is made the same way, by itself: its entries and its
 // init layer's, the driver's layers, the files in tmp, a sync, the rename into

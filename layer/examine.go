@@ -242,36 +242,8 @@ func (s *Store) examineContainers(ctx context.Context, report func(Fault) error)
 	return nil
 }
 
-// examineOrphans asks the driver for what nobody here knows. Where BuildKit
-// keeps layers on the same driver, they are its, and are not told.
 func (s *Store) examineOrphans(ctx context.Context, report func(Fault) error) error {
-	d, ok := s.opts.Driver.(graphdriver.Enumerator)
-	if !ok || s.hasBuildKit() {
-		return nil
-	}
-	known := map[string]bool{}
-	layers, removing, err := s.at.scan()
-	if err != nil {
-		return err
-	}
-	for _, f := range append(layers, removing...) {
-		known[f.cacheID] = true
-	}
-	mounts, err := s.at.scanMounts()
-	if err != nil {
-		return err
-	}
-	for _, m := range mounts {
-		known[m.mountID], known[m.initID] = true, true
-	}
-	ids, err := s.intents()
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	for _, id := range ids {
-		known[id] = true
-	}
-	orphans, err := d.LayersBeside(ctx, func(id string) bool { return known[id] })
+	orphans, err := s.orphans(ctx)
 	if err != nil {
 		return err
 	}
@@ -281,6 +253,42 @@ func (s *Store) examineOrphans(ctx context.Context, report func(Fault) error) er
 		}
 	}
 	return nil
+}
+
+// orphans asks the driver for what nobody here knows. Where BuildKit keeps
+// layers on the same driver, they are its, and are not told.
+func (s *Store) orphans(ctx context.Context) ([]string, error) {
+	d, ok := s.opts.Driver.(graphdriver.Enumerator)
+	if !ok || s.hasBuildKit() {
+		return nil, nil
+	}
+	known := map[string]bool{}
+	layers, removing, err := s.at.scan()
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range append(layers, removing...) {
+		known[f.cacheID] = true
+	}
+	mounts, err := s.at.scanMounts()
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range mounts {
+		known[m.mountID], known[m.initID] = true, true
+	}
+	begun, err := s.intents()
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	kept, err := s.undone()
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range append(begun, kept...) {
+		known[id] = true
+	}
+	return d.LayersBeside(ctx, func(id string) bool { return known[id] })
 }
 
 // hasBuildKit reports whether a builder of Docker's has worked on this root.

@@ -3,8 +3,10 @@ package layer
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"path/filepath"
 
 	"github.com/vbatts/tar-split/tar/storage"
@@ -93,30 +95,12 @@ func (s *Store) sizesOf(ctx context.Context, rec *record) ([]int64, error) {
 	if err != nil {
 		return nil, err
 	}
-	split, err := s.openTarSplit(rec)
+	sum, err := s.archived(rec)
 	if errors.Is(err, fs.ErrNotExist) {
 		return []int64{rec.size}, nil // nobody else knows
 	}
 	if err != nil {
 		return nil, err
-	}
-	defer split.Close()
-	zip, err := gzip.NewReader(split)
-	if err != nil {
-		return nil, err
-	}
-	var sum int64
-	for r := tarsplit.NewReader(zip); ; {
-		e, err := r.Next()
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return nil, err
-		}
-		if e.Type == storage.FileType {
-			sum += e.Size
-		}
 	}
 	counted, err := driver.DiffSize(ctx, rec.cacheID, rec.parentCacheID())
 	if ctx.Err() != nil {
@@ -129,4 +113,34 @@ func (s *Store) sizesOf(ctx context.Context, rec *record) ([]int64, error) {
 		return []int64{counted, sum}, nil
 	}
 	return []int64{sum, counted}, nil
+}
+
+// archived is what the files of a layer's archive have together, as its
+// tar-split data says.
+func (s *Store) archived(rec *record) (sum int64, err error) {
+	split, err := s.openTarSplit(rec)
+	if err != nil {
+		return 0, err
+	}
+	defer split.Close()
+	zip, err := gzip.NewReader(split)
+	if err != nil {
+		return 0, err
+	}
+	for r := tarsplit.NewReader(zip); ; {
+		e, err := r.Next()
+		if err == io.EOF {
+			return sum, nil
+		}
+		if err != nil {
+			return 0, err
+		}
+		if e.Type != storage.FileType {
+			continue
+		}
+		if e.Size < 0 || e.Size > math.MaxInt64-sum {
+			return 0, fmt.Errorf("%s: files of impossible size", fileTarSplit)
+		}
+		sum += e.Size
+	}
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // Names within a layer's directory, a container's, and around them. All but
-// the last two are moby's.
+// the last five are moby's.
 const (
 	fileDiff       = "diff"
 	fileParent     = "parent"
@@ -24,6 +24,9 @@ const (
 	suffixRemoving = "-removing"
 	prefixTx       = "bulkhead-"
 	dirSetAside    = "set-aside"
+	dirUndo        = "undo"
+	fileWhat       = "what"
+	prefixNew      = ".new-"
 )
 
 // layout knows where everything lies.
@@ -60,6 +63,10 @@ func (l layout) removing(id ChainID) string {
 func (l layout) setAside(id ChainID) string {
 	return filepath.Join(l.state, dirSetAside, digest.Digest(id).Encoded()+"-"+randomID()[:12])
 }
+
+// undo is where a repair keeps what it replaced, until somebody sweeps. Where
+// that is a tree, the driver has it as a layer of this very ID.
+func (l layout) undo(id string) string { return filepath.Join(l.state, dirUndo, id) }
 
 // tx is the directory in which the files of a layer are collected. It is
 // found from the cache ID, so that the journal need not tell it.

@@ -30,6 +30,9 @@ type Options struct {
 	// ReadOnly opens without writing anything: nothing is recovered or
 	// created, and every mutation is ErrReadOnly.
 	ReadOnly bool
+	// Damaged opens a store to mend it (Mend): what an earlier process left
+	// undone is left so, and a layer that the driver cannot seal is no error.
+	Damaged bool
 	// Log may be nil.
 	Log *zap.Logger
 	// Compression is the gzip level of tar-split data, 1 to 9. The default

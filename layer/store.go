@@ -77,15 +77,12 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if writable {
+	if writable && !opts.Damaged {
 		if err := s.recover(ctx, found, removing, mounts); err != nil {
 			return nil, err
 		}
 	}
-	s.layers, s.broken = s.at.build(found)
-	var broken []error
-	s.mounts, broken = buildMounts(mounts, found, s.layers)
-	s.broken = append(s.broken, broken...)
+	s.know(found, mounts)
 	for _, b := range s.broken {
 		opts.Log.Info("a layer cannot be used", zap.Error(b)) // Broken tells whoever asks
 	}
@@ -99,10 +96,18 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	if writable {
 		s.dropStamps(ids)
 	}
-	if err := s.seal(ctx, ids); err != nil {
+	if err := s.seal(ctx, ids); err != nil && !opts.Damaged {
 		return nil, err
 	}
 	return s, nil
+}
+
+// know makes layers of what was found.
+func (s *Store) know(layers []found, mounts []foundMount) {
+	s.layers, s.broken = s.at.build(layers)
+	var broken []error
+	s.mounts, broken = buildMounts(mounts, layers, s.layers)
+	s.broken = append(s.broken, broken...)
 }
 
 // tellParents tells the driver which of its layers lies on which.

@@ -27,8 +27,8 @@ func (n findings) Error() string {
 func (findings) Unwrap() error { return layer.ErrCorrupt }
 
 func (a *app) checkCommand() *cobra.Command {
-	var quick, full bool
-	var format string
+	var quick, full, mending bool
+	var format, from string
 	cmd := &cobra.Command{
 		Use:   "check [IMAGE...]",
 		Short: "Look for whatever is wrong in the stores, and say why it matters and what to do",
@@ -40,32 +40,42 @@ Quick, which is the default, looks at what the stores note and at what the
 driver says of each layer; --full reads all layers besides and compares them
 with their archives.
 
-The exit code is 3 where anything was found.`,
+The exit code is 3 where anything was found.
+
+--repair mends what it finds, and reads all layers unless --quick is given. What
+is lost is taken from the archive, or from the root of another store, that
+--from names. Whatever is replaced is kept beneath the root until gc. The exit
+code is 3 where something is left.`,
 		RunE: func(cmd *cobra.Command, names []string) error {
 			if quick && full {
 				return usage(cmd, errors.New("--quick and --full: choose one"))
+			}
+			if from != "" && !mending {
+				return usage(cmd, errors.New("--from is for --repair"))
+			}
+			if mending {
+				return a.repair(cmd, names, quick, from, format)
 			}
 			return a.with(cmd.Context(), examine, func(o *opened) error { return a.check(cmd, o, names, full, format) })
 		},
 	}
 	cmd.Flags().BoolVar(&quick, "quick", false, "do not read layers (default)")
 	cmd.Flags().BoolVar(&full, "full", false, "read all layers and compare them with their archives")
+	cmd.Flags().BoolVar(&mending, "repair", false, "mend what is found")
+	cmd.Flags().StringVar(&from, "from", "", "take what is lost from this archive, or from the store beneath this root")
 	cmd.Flags().StringVar(&format, "format", "", `"json" for an array, or a template for each finding`)
 	return cmd
 }
 
 func (a *app) check(cmd *cobra.Command, o *opened, names []string, full bool, format string) error {
-	opts := check.Options{Full: full}
-	for _, name := range names {
-		id, err := o.Images.Resolve(name)
-		if err != nil {
-			return err
-		}
-		opts.Images = append(opts.Images, id)
+	ids, err := chosen(o.Images, names)
+	if err != nil {
+		return err
 	}
+	opts := check.Options{Full: full, Images: ids}
 	var all []any
 	n := findings(0)
-	err := check.Run(cmd.Context(), check.Stores{Images: o.Images, Layers: o.Layers}, opts, func(f check.Finding) error {
+	err = check.Run(cmd.Context(), check.Stores{Images: o.Images, Layers: o.Layers}, opts, func(f check.Finding) error {
 		n++
 		if format == "" {
 			a.showFinding(f)
@@ -101,4 +111,12 @@ func (a *app) showFinding(f check.Finding) {
 		fmt.Fprintf(a.out, "  images: %s\n", strings.Join(short, ", "))
 	}
 	fmt.Fprintf(a.out, "  why it matters: %s\n  what to do: %s\n", f.Why, f.Do)
+}
+
+// chosen finds images by name; without names there are none.
+func chosen(images *image.Store, names []string) ([]image.ID, error) {
+	if len(names) == 0 {
+		return nil, nil
+	}
+	return resolveAll(images, names)
 }

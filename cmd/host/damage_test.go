@@ -77,6 +77,12 @@ func (s stored) write(file, text string) {
 	s.must(os.WriteFile(file, []byte(text), 0o600))
 }
 
+// name adds a repository to the file of names.
+func (s stored) name(repository string) {
+	s.t.Helper()
+	s.write(s.names, strings.Replace(s.read(s.names), `{"Repositories":{`, `{"Repositories":{`+repository+`,`, 1))
+}
+
 // quietly does something in a directory and puts its time back, so that only
 // what is done is there to be found.
 func (s stored) quietly(dir string, do func() error) {
@@ -94,6 +100,7 @@ type damage struct {
 	do   func(s stored)
 	kind string
 	full bool // is found by reading only
+	lost bool // takes with it what nothing else tells: short names, times of directories
 }
 
 func damages() []damage {
@@ -162,8 +169,8 @@ func damages() []damage {
 		{name: "anybody may write a configuration", do: func(s stored) { s.must(os.Chmod(s.config, 0o666)) }, kind: "writable-by-others"},
 		{name: "the tree is missing", do: func(s stored) {
 			s.must(os.RemoveAll(strings.TrimSuffix(s.lowDir, "/diff")))
-		}, kind: "tree-missing"},
-		{name: "the driver's directory is missing", do: func(s stored) { s.must(os.RemoveAll(filepath.Join(s.root, s.driver))) }, kind: "tree-missing"},
+		}, kind: "tree-missing", lost: true},
+		{name: "the driver's directory is missing", do: func(s stored) { s.must(os.RemoveAll(filepath.Join(s.root, s.driver))) }, kind: "tree-missing", lost: true},
 		{name: "a tree that nobody has", do: func(s stored) {
 			id := strings.Repeat("f", 64)
 			s.must(os.MkdirAll(strings.Replace(s.lowDir, s.lowID, id, 1), 0o755))
@@ -260,9 +267,9 @@ func damages() []damage {
 			s.must(os.Symlink(s.names+".was", s.names))
 		}, kind: "names-unreadable"},
 		{name: "a name leads nowhere", do: func(s stored) {
-			s.write(s.names, `{"Repositories":{"x":{"x:1":"sha256:`+strings.Repeat("e", 64)+`"}}}`)
+			s.name(`"x":{"x:1":"sha256:` + strings.Repeat("e", 64) + `"}`)
 		}, kind: "name-dangling"},
-		{name: "a name is none", do: func(s stored) { s.write(s.names, `{"Repositories":{"x":{"UPPER CASE":"sha256:1"}}}`) }, kind: "name-dangling"},
+		{name: "a name is none", do: func(s stored) { s.name(`"x":{"UPPER CASE":"sha256:1"}`) }, kind: "name-dangling"},
 		{name: "a parent is not there", do: func(s stored) { s.write(filepath.Join(s.notes, "parent"), "sha256:"+strings.Repeat("e", 64)) }, kind: "parent-missing"},
 		{name: "a parent is none", do: func(s stored) { s.write(filepath.Join(s.notes, "parent"), "../../x") }, kind: "parent-missing"},
 		{name: "notes of an image that is not there", do: func(s stored) {

@@ -30,6 +30,8 @@ const (
 	write
 	// remove removes some.
 	remove
+	// mend writes to what is damaged, and shares with nobody.
+	mend
 )
 
 func (a access) lock() rootlock.Mode {
@@ -38,14 +40,14 @@ func (a access) lock() rootlock.Mode {
 		return rootlock.Read
 	case names, write:
 		return rootlock.Write
-	case remove:
+	case remove, mend:
 		return rootlock.Remove
 	}
 	return 0
 }
 
 func (a access) needsDriver() bool   { return a == read || a == examine || a.changesLayers() }
-func (a access) changesLayers() bool { return a == write || a == remove }
+func (a access) changesLayers() bool { return a == write || a == remove || a == mend }
 
 // opened are the stores beneath the root, with what has to be closed.
 type opened struct {
@@ -100,7 +102,7 @@ func (a *app) checkRoot(purpose access) error {
 	switch {
 	case err == nil && !fi.IsDir():
 		return fmt.Errorf("%s is not a directory: name another with --root", a.cfg.Root)
-	case errors.Is(err, fs.ErrNotExist) && (purpose == names || purpose == remove):
+	case errors.Is(err, fs.ErrNotExist) && (purpose == names || purpose == remove || purpose == mend):
 		return fmt.Errorf("%s does not exist: name the root of the images with --root", a.cfg.Root)
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
@@ -111,17 +113,21 @@ func (a *app) checkRoot(purpose access) error {
 func (a *app) openStores(ctx context.Context, o *opened, driver graphdriver.Driver, purpose access) (err error) {
 	o.Layers, err = layer.Open(ctx, layer.Options{
 		Root: a.cfg.Root, DriverName: o.driverName, Driver: driver,
-		ReadOnly: !purpose.changesLayers(), Log: a.log,
+		ReadOnly: !purpose.changesLayers(), Damaged: purpose == mend, Log: a.log,
 	})
 	if err != nil {
 		return err
 	}
 	o.closers = append(o.closers, func(context.Context) error { return o.Layers.Close() })
-	o.Images, err = image.Open(ctx, image.Options{
-		Root: a.cfg.Root, DriverName: o.driverName, Layers: o.Layers, DriverMetadata: driver != nil,
-		ReadOnly: purpose == list || purpose == read || purpose == examine, Damaged: purpose == examine, Log: a.log,
-	})
+	o.Images, err = a.openImages(ctx, o, purpose)
 	return err
+}
+
+func (a *app) openImages(ctx context.Context, o *opened, purpose access) (*image.Store, error) {
+	return image.Open(ctx, image.Options{
+		Root: a.cfg.Root, DriverName: o.driverName, Layers: o.Layers, DriverMetadata: o.Layers.Driver() != nil,
+		ReadOnly: purpose == list || purpose == read || purpose == examine, Damaged: purpose == examine || purpose == mend, Log: a.log,
+	})
 }
 
 // with opens the stores, lets do use them and closes them.

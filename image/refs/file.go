@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"slices"
 
 	"github.com/distribution/reference"
 	"github.com/opencontainers/go-digest"
@@ -43,6 +44,50 @@ func decode(r io.Reader) (repositories, error) {
 }
 
 func encode(r repositories) ([]byte, error) { return json.Marshal(document{Repositories: r}) }
+
+// FileOf is the file of those names, and their familiar forms. Of two images
+// of one name the first has it.
+func FileOf(all []Association) (data []byte, names []string, err error) {
+	repos := repositories{}
+	for _, a := range all {
+		ref, err := Stored(a.Ref)
+		if err != nil {
+			return nil, nil, err
+		}
+		if _, taken := repos.get(ref); !taken {
+			repos.set(ref, a.ID)
+			names = append(names, reference.FamiliarString(ref))
+		}
+	}
+	data, err = encode(repos)
+	return data, names, err
+}
+
+// Without is the file without the entries that are none (Strange) or that gone
+// says it of, and what these were; nil where there are none.
+func (s *Store) Without(gone func(name string, id digest.Digest) bool) (data []byte, left []string, err error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	kept := s.repos.clone()
+	strange := s.strange()
+	for repo, list := range kept {
+		for name, id := range list {
+			if slices.Contains(strange, name) || gone(name, id) {
+				delete(list, name)
+				left = append(left, name)
+			}
+		}
+		if len(list) == 0 && len(s.repos[repo]) > 0 {
+			delete(kept, repo)
+		}
+	}
+	if left == nil {
+		return nil, nil, nil
+	}
+	slices.Sort(left)
+	data, err = encode(kept)
+	return data, left, err
+}
 
 func (r repositories) get(ref reference.Named) (digest.Digest, bool) {
 	id, ok := r[reference.FamiliarName(ref)][reference.FamiliarString(ref)]

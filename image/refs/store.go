@@ -73,7 +73,11 @@ func (s *Store) Path() string { return s.path }
 func (s *Store) Strange() []string {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	var out []string
+	return s.strange()
+}
+
+// strange is Strange with the lock held.
+func (s *Store) strange() (out []string) {
 	for _, repo := range s.repos {
 		for name, id := range repo {
 			if _, err := reference.ParseNormalizedNamed(name); err != nil || id.Validate() != nil {

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bulkhead/bulkhead/cmd/host/render"
+	"github.com/bulkhead/bulkhead/image"
+	"github.com/bulkhead/bulkhead/image/archive"
+	"github.com/bulkhead/bulkhead/image/repair"
+)
+
+// repair is check --repair.
+func (a *app) repair(cmd *cobra.Command, names []string, quick bool, from, format string) error {
+	ctx := cmd.Context()
+	source, done, err := a.source(ctx, from)
+	if err != nil {
+		return err
+	}
+	defer done()
+	return a.with(ctx, mend, func(o *opened) error {
+		ids, err := chosen(o.Images, names)
+		if err != nil {
+			return err
+		}
+		in := repair.Stores{
+			Layers: o.Layers,
+			Images: func(ctx context.Context) (*image.Store, error) { return a.openImages(ctx, o, mend) },
+			Finish: func(ctx context.Context) error {
+				again := &opened{driverName: o.driverName}
+				return errors.Join(a.openStores(ctx, again, o.Layers.Driver(), remove), again.Close(ctx))
+			},
+		}
+		var all []any
+		left, err := repair.Run(ctx, in, repair.Options{Quick: quick, Images: ids, Source: source, Ours: !isDockers(a.cfg.Root)}, func(r repair.Result) error {
+			if format == "" {
+				a.showResult(r)
+			}
+			all = append(all, r)
+			return nil
+		})
+		switch {
+		case format == "json":
+			err = errors.Join(err, render.JSON(a.out, append([]any{}, all...)))
+		case format != "":
+			err = errors.Join(err, render.Each(a.out, format, all))
+		case len(all) == 0 && err == nil:
+			fmt.Fprintln(a.out, "nothing found")
+		}
+		if left > 0 {
+			err = errors.Join(err, findings(left))
+		}
+		return err
+	})
+}
+
+func (a *app) showResult(r repair.Result) {
+	fmt.Fprintf(a.out, "%s: %s\n  what: %s\n", r.Kind, r.Path, r.What)
+	for _, did := range r.Done {
+		fmt.Fprintf(a.out, "  done: %s\n", did)
+	}
+	if r.Left != "" {
+		fmt.Fprintf(a.out, "  left: %s\n  why it matters: %s\n  what to do: %s\n", r.Left, r.Why, r.Do)
+	}
+}
+
+// source opens what a repair takes from: a root of images and layers, or an
+// archive.
+func (a *app) source(ctx context.Context, from string) (repair.Source, func(), error) {
+	if from == "" {
+		return nil, func() {}, nil
+	}
+	if fi, err := os.Stat(filepath.Join(from, "image")); err == nil && fi.IsDir() {
+		return a.sourceRoot(ctx, from)
+	}
+	in, err := a.openArchive(ctx, from)
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := archive.NewSource(in, archive.LoadOptions{Limits: a.archiveLimits()})
+	if err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("--from %s: %w", from, err), in.Close())
+	}
+	return s, func() { in.Close() }, nil
+}
+
+func (a *app) sourceRoot(ctx context.Context, from string) (repair.Source, func(), error) {
+	other := *a
+	cfg := *a.cfg
+	cfg.Root, cfg.Driver = from, ""
+	other.cfg = &cfg
+	if same(from, a.cfg.Root) {
+		return nil, nil, fmt.Errorf("--from %s is the root that is to be mended", from)
+	}
+	o, err := other.open(ctx, examine)
+	if err != nil {
+		return nil, nil, fmt.Errorf("--from %s: %w", from, err)
+	}
+	return archive.FromStores{Stores: o.Stores}, func() { o.Close(ctx) }, nil
+}
+
+func same(a, b string) bool {
+	one, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	other, err := os.Stat(b)
+	return err == nil && os.SameFile(one, other)
+}
+
+// isDockers reports whether a Docker has kept more than images and layers
+// beneath a root.
+func isDockers(root string) bool {
+	for _, name := range []string{"volumes", "containers", "buildkit", "engine-id"} {
+		if _, err := os.Lstat(filepath.Join(root, name)); !errors.Is(err, fs.ErrNotExist) {
+			return true
+		}
+	}
+	return false
+}
