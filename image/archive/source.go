@@ -51,11 +51,7 @@ func NewSource(in input.Archive, opts LoadOptions) (*Source, error) {
 func (s *Source) Offers(context.Context) ([]Offer, error) {
 	var out []Offer
 	for _, p := range s.images {
-		o := Offer{ID: p.id, Raw: p.raw}
-		for _, n := range p.names {
-			o.Names = append(o.Names, n)
-		}
-		out = append(out, o)
+		out = append(out, Offer{ID: p.id, Raw: p.raw, Names: p.names})
 	}
 	return out, nil
 }
