@@ -36,7 +36,7 @@ func (d *Driver) MendLayer(ctx context.Context, id, parent string) error {
 // repair asks the module, if it has the method. The layer's seal is in its way
 // where what was sealed is gone.
 func (d *Driver) repair(ctx context.Context, id, parent string) error {
-	unlock, err := d.lock(ctx, id, true, parent)
+	unlock, err := d.lock(ctx, id, making, parent, reading)
 	if err != nil {
 		return err
 	}
@@ -59,12 +59,12 @@ func (d *Driver) repair(ctx context.Context, id, parent string) error {
 // ExchangeTrees implements graphdriver.Mender.
 func (d *Driver) ExchangeTrees(ctx context.Context, id, other string, keepTime bool) error {
 	first, second := min(id, other), max(id, other)
-	unlock, err := d.lock(ctx, first, true, "")
+	unlock, err := d.lock(ctx, first, making, "", reading)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	unlock, err = d.lock(ctx, second, true, "")
+	unlock, err = d.lock(ctx, second, making, "", reading)
 	if err != nil {
 		return err
 	}

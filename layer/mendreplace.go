@@ -23,7 +23,7 @@ func (m *mending) replace(ctx context.Context, from func(context.Context) (io.Re
 	if err != nil {
 		return err
 	}
-	made, err := m.s.build(ctx, rc, "", m.parent, RegisterOptions{Expected: m.want.Diff})
+	made, err := m.s.build(ctx, rc, "", newBuilding(nil, onto{rec: m.parent}), RegisterOptions{Expected: m.want.Diff})
 	if err = oneLine(err, rc.Close()); made == nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 
 	"github.com/distribution/reference"
 
@@ -19,7 +20,7 @@ type Source struct {
 	opts   LoadOptions
 	images []*planned
 	layers map[layer.DiffID]blob
-	left   int64 // bytes that may still be decompressed
+	left   atomic.Int64 // bytes that may still be decompressed
 }
 
 // Offer is one image that a source has.
@@ -36,7 +37,8 @@ func NewSource(in input.Archive, opts LoadOptions) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Source{in: in, opts: opts, images: images, layers: map[layer.DiffID]blob{}, left: opts.Limits.Total}
+	s := &Source{in: in, opts: opts, images: images, layers: map[layer.DiffID]blob{}}
+	s.left.Store(opts.Limits.Total)
 	for _, p := range images {
 		for i, id := range p.config.DiffIDs() {
 			if _, known := s.layers[id]; !known {
