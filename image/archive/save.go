@@ -55,7 +55,7 @@ func Save(ctx context.Context, from Stores, names []string, path string, opts Sa
 		path = real
 	}
 	if fi, err := os.Stat(path); err == nil && !fi.Mode().IsRegular() && !fi.IsDir() {
-		return saveSpecial(ctx, from, names, path, opts)
+		return writeSpecial(ctx, path, func(w io.Writer) error { return SaveTo(ctx, from, names, w, opts) })
 	}
 	return saveFile(ctx, newSaver(from.Layers, images, since, opts), path)
 }
@@ -83,12 +83,13 @@ func SaveTo(ctx context.Context, from Stores, names []string, w io.Writer, opts 
 	return s.write(ctx, &streamSink{tarWriter: tarWriter{w: w}, sizes: sizes})
 }
 
-func saveSpecial(ctx context.Context, from Stores, names []string, path string, opts SaveOptions) error {
+// writeSpecial writes to a device or a named pipe.
+func writeSpecial(ctx context.Context, path string, write func(io.Writer) error) error {
 	f, err := fifo.Open(ctx, path, os.O_WRONLY)
 	if err != nil {
 		return err
 	}
-	err = SaveTo(ctx, from, names, f, opts)
+	err = write(f)
 	if cerr := f.Close(); err == nil {
 		err = cerr
 	}

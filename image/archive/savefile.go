@@ -12,24 +12,7 @@ import (
 
 // saveFile writes a tar beside path and puts it there when it is whole.
 func saveFile(ctx context.Context, s *saver, path string) error {
-	if fi, err := os.Stat(path); err == nil && fi.IsDir() {
-		return saveTo(path, errors.New("is a directory"))
-	}
-	f, err := newOutput(path)
-	if err != nil {
-		return saveTo(path, err)
-	}
-	err = s.write(ctx, newFileSink(f.File))
-	if err == nil {
-		err = f.Sync()
-	}
-	if err == nil {
-		err = f.place(path)
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
+	return writeFile(path, func(f *os.File) error { return s.write(ctx, newFileSink(f)) })
 }
 
 // saveTo names the path that was asked for instead of the temporary one.
@@ -110,4 +93,38 @@ func (s *dirSink) end() error {
 		}
 	}
 	return nil
+}
+
+// WriteFile writes a file beside path and puts it there when it is whole and
+// durable. After an error nothing is left and what was there before still is.
+//
+// Something at path that is no file is written to as it is.
+func WriteFile(ctx context.Context, path string, write func(io.Writer) error) error {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	if fi, err := os.Stat(path); err == nil && !fi.Mode().IsRegular() && !fi.IsDir() {
+		return writeSpecial(ctx, path, write)
+	}
+	return writeFile(path, func(f *os.File) error { return write(f) })
+}
+
+func writeFile(path string, write func(*os.File) error) error {
+	if fi, err := os.Stat(path); err == nil && fi.IsDir() {
+		return saveTo(path, errors.New("is a directory"))
+	}
+	f, err := newOutput(path)
+	if err != nil {
+		return saveTo(path, err)
+	}
+	if err = write(f.File); err == nil {
+		err = f.Sync()
+	}
+	if err == nil {
+		err = f.place(path)
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
 }
