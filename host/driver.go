@@ -232,6 +232,11 @@ func (d *Driver) setup(ctx context.Context, made bool) error {
 			return err
 		}
 	}
+	// What could not be removed of trying things out fails the setup, so that
+	// it is all done again.
+	if err := sweepProbes(d.cfg.Home); err != nil {
+		return err
+	}
 	return d.notes.keep("home", homeNote{Driver: d.Description().Name + " " + d.Description().Version, DiskFormat: d.Description().DiskFormat, Unprivileged: d.cfg.Unprivileged})
 }
 

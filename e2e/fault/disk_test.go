@@ -54,7 +54,7 @@ func newDisk(t testing.TB, kind, options string, size int64) *disk {
 		t.Fatal(err)
 	}
 	format := map[string][]string{
-		"ext4": {"mkfs.ext4", "-q", "-F", "-m", "0", "-I", "256", "-N", "8192", "-J", "size=4", "-E", "nodiscard,lazy_itable_init=1,lazy_journal_init=1"},
+		"ext4": {"mkfs.ext4", "-q", "-F", "-m", "0", "-I", "256", "-N", fmt.Sprint(size >> 14), "-J", "size=4", "-E", "nodiscard,lazy_itable_init=1,lazy_journal_init=1"},
 		"xfs":  {"mkfs.xfs", "-q", "-f", "-K"},
 	}[kind]
 	if out, err := exec.Command(format[0], append(format[1:], d.image)...).CombinedOutput(); err != nil {
@@ -185,17 +185,24 @@ func (d *disk) unmount() {
 // of it is written, the journal neither. Then it is mounted again.
 func (d *disk) cutPower() {
 	d.t.Helper()
+	d.shutdown()
+	d.unmount()
+	d.mount()
+}
+
+// shutdown makes every call from now on fail, and nothing more be written.
+func (d *disk) shutdown() {
+	d.t.Helper()
 	const shutdown, noLogFlush = 0x8004587d, uint32(2)
 	f, err := os.Open(d.dir)
 	if err != nil {
-		d.t.Fatal(err)
+		d.t.Error(err)
+		return
 	}
 	how := noLogFlush
 	_, _, errno := unix.Syscall(unix.SYS_IOCTL, f.Fd(), shutdown, uintptr(unsafe.Pointer(&how)))
 	f.Close()
 	if errno != 0 {
-		d.t.Fatalf("shut the file system down: %v", errno)
+		d.t.Errorf("shut the file system down: %v", errno)
 	}
-	d.unmount()
-	d.mount()
 }

@@ -14,9 +14,21 @@ import (
 var unfinished = []string{"layer-unfinished", "removal-unfinished", "write-unfinished"}
 
 // judge looks at a root on which a command was interrupted, and says what is
-// wrong with it.
+// wrong with it, also when the command is run again.
 func (g *ground) judge(p *program, was outcome) (wrong []string) {
+	if wrong = g.asFound(p, was); len(wrong) > 0 {
+		return wrong
+	}
+	return g.again(p)
+}
+
+// asFound looks at what the interruption left.
+func (g *ground) asFound(p *program, was outcome) (wrong []string) {
+	wrong = was.wrong
 	bad := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
+	if !was.killed && was.code != 0 && (was.code != 1 || !strings.Contains("\n"+was.stderr, "\nbulkhead: ") || strings.Contains(was.stderr, "goroutine ")) {
+		bad("exit %d, and it says: %s", was.code, was.stderr)
+	}
 	r := p.do("check", "--full", "--format", "json")
 	var findings []struct{ Kind, Path, What string }
 	if err := json.Unmarshal([]byte(r.stdout), &findings); err != nil && r.code != 0 {
@@ -46,7 +58,12 @@ func (g *ground) judge(p *program, was outcome) (wrong []string) {
 		bad("there is %s", l)
 	}
 
-	// What is not there can be had by doing it again.
+	return wrong
+}
+
+// again does what was interrupted once more: what is not there can be had.
+func (g *ground) again(p *program) (wrong []string) {
+	bad := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
 	again := p.do(g.in.words(g.command)...)
 	if again.code != 0 && !gone(again) {
 		bad("done again: exit %d: %s", again.code, again.stderr)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strconv"
 	"syscall"
 	"unsafe"
 
@@ -16,12 +17,18 @@ import (
 // named by its arguments, watched through the socket that is its descriptor 3.
 const launchVar = "FAULT_TEST_LAUNCH"
 
+// filesVar is how many descriptors it may have.
+const filesVar = "FAULT_TEST_FILES"
+
 func launch() {
 	runtime.LockOSThread() // the filter is this thread's, which becomes the program
 	listener, err := watch()
 	if err == nil {
 		unix.CloseOnExec(3)
 		err = unix.Sendmsg(3, []byte{0}, unix.UnixRights(listener), nil, 0)
+	}
+	if n, e := strconv.ParseUint(os.Getenv(filesVar), 10, 64); err == nil && e == nil {
+		err = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: n, Max: n})
 	}
 	if err == nil {
 		os.Unsetenv(launchVar)

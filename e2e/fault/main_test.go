@@ -22,21 +22,49 @@ func TestMain(m *testing.M) {
 	}
 	flag.Parse()
 	code := m.Run()
-	figures.Lock()
-	for _, line := range figures.lines {
-		fmt.Println(line)
-	}
+	figures.print()
 	os.Exit(code)
 }
 
-// figures are printed when all has run.
-var figures struct {
+// figures are printed when all has run: what was done, in how many places,
+// and how often something was lost.
+var figures tally
+
+type tally struct {
 	sync.Mutex
-	lines []string
+	order []string
+	of    map[string]*[3]int // places tried, places there are, losses
 }
 
-func figure(format string, args ...any) {
-	figures.Lock()
-	defer figures.Unlock()
-	figures.lines = append(figures.lines, "fault: "+fmt.Sprintf(format, args...))
+func (f *tally) add(what string, tried, of, losses int) {
+	f.Lock()
+	defer f.Unlock()
+	if f.of == nil {
+		f.of = map[string]*[3]int{}
+	}
+	n := f.of[what]
+	if n == nil {
+		n = new([3]int)
+		f.of[what] = n
+		f.order = append(f.order, what)
+	}
+	n[0], n[1], n[2] = n[0]+tried, n[1]+of, n[2]+losses
+}
+
+func (f *tally) print() {
+	f.Lock()
+	defer f.Unlock()
+	all, losses := 0, 0
+	for _, what := range f.order {
+		n := f.of[what]
+		some := ""
+		if n[0] != n[1] {
+			some = fmt.Sprintf(" (of %d)", n[1])
+		}
+		fmt.Printf("fault: %s: %d points%s, %d losses\n", what, n[0], some, n[2])
+		all, losses = all+n[0], losses+n[2]
+	}
+	if all > 0 {
+		fmt.Printf("fault: in all: %d points, %d losses\n", all, losses)
+	}
 }

@@ -17,6 +17,7 @@ func TestAProgramThatDoesNotSyncIsFoundToLoseThings(t *testing.T) {
 		fi, err := os.Stat(root + p.path)
 		return err == nil && fi.IsDir()
 	}
+	grounds := []*ground{newGround(t, scenarios()[0], "overlay2", in), newGround(t, scenarios()[0], "vfs", in)}
 	for _, left := range []struct {
 		name string
 		out  func(p point, root string) bool
@@ -28,8 +29,7 @@ func TestAProgramThatDoesNotSyncIsFoundToLoseThings(t *testing.T) {
 	} {
 		t.Run(left.name, func(t *testing.T) {
 			skipped, found := 0, []string{}
-			for _, driver := range []string{"overlay2", "vfs"} {
-				g := newGround(t, scenarios()[0], driver, in)
+			for _, g := range grounds {
 				for _, on := range settings {
 					p, done := g.fresh(t, on.options)
 					out, err := run(p.command(g.in.words(g.command)...), p.disk.dir, func(at point) verdict {

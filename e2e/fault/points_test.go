@@ -11,46 +11,39 @@ import (
 	"time"
 )
 
-// interruption is a way in which a command comes to its end.
-type interruption struct {
-	name    string
-	verdict verdict
-	cut     bool // the power, too
-}
-
-var (
-	killed   = interruption{"kill", verdict{kill: true}, false}
-	powerCut = interruption{"power cut", verdict{kill: true}, true}
-)
-
-func TestNothingIsLostWhereverACommandIsKilled(t *testing.T) { everywhere(t, 0.3, killed) }
-
-func TestNothingIsLostWhereverThePowerIsCut(t *testing.T) { everywhere(t, 0.3, powerCut) }
-
-// everywhere tries all scenarios, in a share of the time that there is.
-func everywhere(t *testing.T, share float64, how ...interruption) {
+// TestNothingIsLost interrupts every command of the table in every way, at
+// every point or at as many as there is time for.
+func TestNothingIsLost(t *testing.T) {
 	in := makeImages(t)
-	all := scenarios()
-	each := time.Duration(share * float64(*lasts) / float64(2*len(all)*len(how)))
+	all, ways := scenarios(), interruptions()
+	weights := 0
+	for _, how := range ways {
+		weights += how.weight
+	}
+	each := share(0.6) / time.Duration(2*len(all))
 	for _, s := range all {
 		for _, driver := range []string{"overlay2", "vfs"} {
 			t.Run(s.name+"/"+driver, func(t *testing.T) {
 				began := time.Now()
 				g := newGround(t, s, driver, in)
-				prepared := time.Since(began) / time.Duration(len(how))
-				for _, how := range how {
-					g.tryAll(t, how, each-prepared)
+				left := max(each-time.Since(began), 0)
+				for _, how := range ways {
+					t.Run(how.name, func(t *testing.T) { g.tryAll(t, how, left*time.Duration(how.weight)/time.Duration(weights)) })
 				}
 			})
 		}
 	}
 }
 
+// share is a part of the time that there is.
+func share(part float64) time.Duration { return time.Duration(part * float64(*lasts)) }
+
 // tryAll interrupts the command at every point, or at as many as there is time
 // for, evenly spread.
 func (g *ground) tryAll(t *testing.T, how interruption, budget time.Duration) {
-	points := make([]int, 0, g.points)
-	for n := 1; n <= g.points; n++ {
+	of := how.points(g)
+	points := make([]int, 0, of)
+	for n := 1; n <= of; n++ {
 		points = append(points, n)
 	}
 	if *only > 0 {
@@ -61,7 +54,7 @@ func (g *ground) tryAll(t *testing.T, how interruption, budget time.Duration) {
 	next, tried, losses := 0, 0, 0
 	order := spread(points, *seed)
 	var group sync.WaitGroup
-	for range 2 * runtime.GOMAXPROCS(0) { // half of the time is waiting
+	for range 2 * runtime.GOMAXPROCS(0) { // the rest of the time is waiting
 		group.Go(func() {
 			for {
 				mu.Lock()
@@ -94,7 +87,7 @@ func (g *ground) tryAll(t *testing.T, how interruption, budget time.Duration) {
 	if tried == 0 {
 		t.Errorf("none of %d points was reached", len(points))
 	}
-	figure("%s (%s), %s: %d of %d points, %d losses", g.name, g.driver, how.name, tried, g.points, losses)
+	figures.add(g.name+", "+how.name, tried, of, losses)
 }
 
 // try interrupts the command at one point. reached is false if it came to its
@@ -102,17 +95,9 @@ func (g *ground) tryAll(t *testing.T, how interruption, budget time.Duration) {
 func (g *ground) try(t *testing.T, how interruption, n int) (wrong []string, at point, reached bool) {
 	p, done := g.fresh(t, settings[n%len(settings)].options)
 	defer done()
-	out, err := run(p.command(g.in.words(g.command)...), p.disk.dir, func(at point) verdict {
-		if at.n == n {
-			return how.verdict
-		}
-		return verdict{}
-	})
+	out, err := how.run(g, p, n)
 	if err != nil {
 		return []string{err.Error()}, out.at, true
-	}
-	if how.cut {
-		p.disk.cutPower()
 	}
 	return g.judge(p, out), out.at, out.at.n > 0
 }

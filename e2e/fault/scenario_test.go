@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // scenario is a command that is interrupted, and what has been done before.
@@ -53,6 +55,8 @@ func (in images) words(line string) []string {
 			words[i] = in.other
 		case "%keeper":
 			words[i] = in.keeper
+		case "%debian":
+			words[i] = in.debian
 		}
 	}
 	return words
@@ -98,11 +102,18 @@ type ground struct {
 	before, after state
 	files         []string
 	points        int
+	// blocks and inodes are what the command takes of the disk, and some more.
+	blocks, inodes int64
 }
 
 func newGround(t *testing.T, s scenario, driver string, in images) *ground {
 	t.Helper()
-	g := &ground{scenario: s, driver: driver, in: in, disk: newDisk(t, "ext4", settings[0].options, 48<<20)}
+	return newGroundOn(t, newDisk(t, "ext4", settings[0].options, 48<<20), s, driver, in)
+}
+
+func newGroundOn(t *testing.T, d *disk, s scenario, driver string, in images) *ground {
+	t.Helper()
+	g := &ground{scenario: s, driver: driver, in: in, disk: d}
 	p := &program{t: t, disk: g.disk, driver: driver, run: t.TempDir()}
 	s.prepareOn(p, in)
 	var err error
@@ -113,10 +124,19 @@ func newGround(t *testing.T, s scenario, driver string, in images) *ground {
 
 	p, done := g.fresh(t, settings[0].options)
 	defer done()
+	var had, has unix.Statfs_t
+	if err := unix.Statfs(p.disk.dir, &had); err != nil {
+		t.Fatal(err)
+	}
 	out, err := run(p.command(in.words(s.command)...), p.disk.dir, func(point) verdict { return verdict{} })
 	if err != nil || out.code != 0 {
 		t.Fatalf("undisturbed: exit %d %v\n%s", out.code, err, out.stderr)
 	}
+	if err := unix.Statfs(p.disk.dir, &has); err != nil {
+		t.Fatal(err)
+	}
+	g.blocks = max(int64(had.Bfree)-int64(has.Bfree), 0) + 24
+	g.inodes = max(int64(had.Ffree)-int64(has.Ffree), 0) + 12
 	g.points = out.points
 	if g.points < 3 {
 		t.Fatalf("only %d points were seen", g.points)

@@ -211,6 +211,9 @@ func difference(got, want []string) (d []string) {
 		}
 	}
 	for _, line := range want {
+		if strings.Contains(line, "/stamp-<") {
+			continue // a hint, without which a layer is verified in full
+		}
 		if _, there := slices.BinarySearch(got, line); !there {
 			d = append(d, "missing: "+line)
 		}

@@ -38,7 +38,8 @@ type outcome struct {
 	code           int
 	killed         bool
 	points         int
-	at             point // where it was killed, or the last one that was not let be
+	wrong          []string // what was seen meanwhile
+	at             point    // the first that was not let be
 }
 
 // run runs a program beneath whose eyes dir is watched, and has judge decide
@@ -84,7 +85,10 @@ func run(cmd *exec.Cmd, dir string, judge func(point) verdict) (outcome, error) 
 	if e := <-ended; e != nil && !errors.As(e, &exit) {
 		err = errors.Join(err, e)
 	}
-	return outcome{out.String(), errs.String(), cmd.ProcessState.ExitCode(), w.killed, w.points, w.at}, err
+	return outcome{
+		stdout: out.String(), stderr: errs.String(), code: cmd.ProcessState.ExitCode(),
+		killed: w.killed, points: w.points, at: w.at,
+	}, err
 }
 
 // receive gets the descriptor that a launched process sends.
@@ -177,7 +181,7 @@ func (w *watcher) answer(n *notification) reply {
 	w.points++
 	p := point{w.points, c.name, path}
 	v := w.judge(p)
-	if v != (verdict{}) {
+	if v != (verdict{}) && w.at.n == 0 {
 		w.at = p
 	}
 	switch {
