@@ -159,6 +159,23 @@ func (s *Store) Delete(ctx context.Context, id ID) ([]layer.Removed, error) {
 	return removed, err
 }
 
+// LastTagged is when an image was last tagged, the zero time if that is not
+// known.
+func (s *Store) LastTagged(id ID) time.Time { return s.db.lastUpdated(id) }
+
+// SetLastTagged notes when an image was last tagged, in another store.
+func (s *Store) SetLastTagged(id ID, at time.Time) error {
+	if s.opts.ReadOnly {
+		return ErrReadOnly
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, err := s.get(id); err != nil {
+		return err
+	}
+	return s.db.setNote(id, keyLastUpdated, at.Format(time.RFC3339Nano))
+}
+
 // touch notes that the image was tagged now, as dockerd does.
 func (s *Store) touch(id ID) error {
 	return s.db.setNote(id, keyLastUpdated, s.opts.Now().Format(time.RFC3339Nano))

@@ -22,6 +22,7 @@ import (
 	"github.com/bulkhead/bulkhead/host/calls"
 	"github.com/bulkhead/bulkhead/host/engine"
 	"github.com/bulkhead/bulkhead/host/mount"
+	"github.com/bulkhead/bulkhead/image/convert"
 )
 
 // drivers are those that this run can use: what ships, and what the
@@ -88,6 +89,9 @@ func (d *drivers) choose(ctx context.Context, purpose access) (string, error) {
 	if d.cfg.Driver != "" {
 		return d.cfg.Driver, d.checkName(d.cfg.Driver)
 	}
+	if name, err := d.convertedTo(); name != "" || err != nil {
+		return name, err
+	}
 	reg, err := d.registry()
 	if err != nil {
 		return "", err
@@ -117,6 +121,37 @@ func (d *drivers) choose(ctx context.Context, purpose access) (string, error) {
 		return shipped[0], nil
 	}
 	return d.firstThatWorks(ctx, reg)
+}
+
+// convertedTo is the driver that all images beneath the root have gone to, ""
+// where that did not happen, or not with all.
+func (d *drivers) convertedTo() (string, error) {
+	entries, err := os.ReadDir(filepath.Join(d.cfg.Root, "image"))
+	if err != nil {
+		return "", nil // choose tells
+	}
+	to, stay := "", []string{}
+	for _, e := range entries {
+		if !e.IsDir() || host.ValidateName(e.Name()) != nil {
+			continue
+		}
+		target, err := convert.Target(d.cfg.Root, e.Name())
+		switch {
+		case err != nil:
+			return "", err
+		case target == "":
+			stay = append(stay, e.Name())
+		default:
+			to = target
+		}
+	}
+	if to == "" || len(stay) != 1 || stay[0] != to {
+		return "", nil
+	}
+	if !d.embedded(to) {
+		return "", fmt.Errorf("all images beneath %s are now of driver %s, which does not ship with bulkhead: name it with --driver", d.cfg.Root, to)
+	}
+	return to, nil
 }
 
 // firstThatWorks opens the first driver that works on a new root, and says why

@@ -10,6 +10,7 @@ import (
 	"github.com/bulkhead/bulkhead/graphdriver"
 	"github.com/bulkhead/bulkhead/image"
 	"github.com/bulkhead/bulkhead/image/archive"
+	"github.com/bulkhead/bulkhead/image/convert"
 	"github.com/bulkhead/bulkhead/layer"
 	"github.com/bulkhead/bulkhead/layer/rootlock"
 )
@@ -85,6 +86,11 @@ func (a *app) open(ctx context.Context, purpose access) (_ *opened, err error) {
 			return nil, err
 		}
 		o.closers = append(o.closers, func(context.Context) error { return lock.Release() })
+	}
+	if purpose.changesLayers() {
+		if err := convert.Unmark(a.cfg.Root, o.driverName); err != nil {
+			return nil, err
+		}
 	}
 	var driver graphdriver.Driver
 	if purpose.needsDriver() {

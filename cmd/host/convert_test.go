@@ -1,0 +1,83 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	driverswasm "github.com/bulkhead/bulkhead/drivers-wasm"
+)
+
+// withMine configures vfs once more as a driver that does not ship.
+func withMine(t *testing.T) *cli {
+	t.Helper()
+	c := newCLI(t)
+	wasm, err := driverswasm.Load("vfs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	module, config := filepath.Join(dir, "mine.wasm"), filepath.Join(dir, "config.yaml")
+	if err := os.WriteFile(module, wasm, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	old, err := os.ReadFile(c.args[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(config, fmt.Appendf(old, "drivers: {mine: {path: %q, isolation: thread, trust: none}}\n", module), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.args[1] = config
+	return c
+}
+
+func TestConvertMakesTheOtherDriverTheRootsOwn(t *testing.T) {
+	c := withMine(t)
+	one, oneID := c.archive("one:1", "one")
+	c.good("--driver", "mine", "image", "load", "-q", "-i", one)
+	saved := c.good("--driver", "mine", "image", "save", "one:1")
+	c.bad(exitUsage, "--to", "convert")
+	c.bad(exitFailed, "both mine", "convert", "--from", "mine", "--to", "mine")
+	c.bad(exitFailed, "overlay2 has no images", "convert", "--from", "overlay2", "--to", "vfs")
+	c.bad(exitFailed, "not known", "convert", "--to", "nonsense")
+
+	out := c.good("convert", "--to", "vfs")
+	if !strings.Contains(out, "Converted: "+oneID[len("sha256:"):][:12]) || !strings.Contains(out, "vfs is now the driver") {
+		t.Errorf("got %q", out)
+	}
+	if got := c.good("image", "save", "one:1"); got != saved {
+		t.Error("another archive comes out")
+	}
+	if got := c.good("image", "inspect", "--format", "{{.GraphDriver.Name}}", "one:1"); got != "vfs\n" {
+		t.Errorf("driver %q", got)
+	}
+	c.good("check", "--full")
+	// What is written to again is not given up.
+	two, _ := c.archive("two:1", "two")
+	c.good("--driver", "mine", "image", "load", "-q", "-i", two)
+	c.bad(exitFailed, "--driver", "image", "ls")
+	if out := c.good("convert", "--from", "mine", "--to", "vfs", "-q"); out != "" {
+		t.Errorf("quiet: %q", out)
+	}
+	if got := c.good("image", "ls", "--format", "{{.Repository}}"); got != "one\ntwo\n" && got != "two\none\n" {
+		t.Errorf("got %q", got)
+	}
+	// A driver that does not ship is not taken because a root says so.
+	c.good("convert", "--from", "vfs", "--to", "mine")
+	c.bad(exitFailed, "does not ship", "image", "ls")
+	c.good("--driver", "mine", "image", "ls")
+}
+
+func TestConvertTellsWhatStaysAndGivesNothingUp(t *testing.T) {
+	c := withMine(t)
+	one, _ := c.archive("one:1", "one")
+	c.good("--driver", "mine", "image", "load", "-q", "-i", one)
+	c.good("--driver", "mine", "layer", "create", "--parent", "one:1", "box")
+	c.bad(exitFailed, "container box", "convert", "--to", "vfs")
+	if _, err := os.Stat(filepath.Join(c.root, "bulkhead", "mine", "converted.json")); err == nil {
+		t.Error("the old driver is given up, with a container in it")
+	}
+}
