@@ -11,7 +11,10 @@ import (
 	"slices"
 	"strings"
 
+	"go.uber.org/zap"
+
 	"github.com/bulkhead/bulkhead/graphdriver"
+	"github.com/bulkhead/bulkhead/layer/buildkit"
 )
 
 // Examine looks for whatever is wrong with the layers, without reading their
@@ -255,12 +258,17 @@ func (s *Store) examineOrphans(ctx context.Context, report func(Fault) error) er
 	return nil
 }
 
-// orphans asks the driver for what nobody here knows. Where BuildKit keeps
-// layers on the same driver, they are its, and are not told.
+// orphans asks the driver for what nobody knows, BuildKit included. Where it
+// cannot be told what BuildKit has, there is none.
 func (s *Store) orphans(ctx context.Context) ([]string, error) {
 	d, ok := s.opts.Driver.(graphdriver.Enumerator)
-	if !ok || s.hasBuildKit() {
+	if !ok {
 		return nil, nil
+	}
+	builder, err := buildkit.Read(ctx, s.opts.Root)
+	if err != nil {
+		s.opts.Log.Info("trees that nobody has are not told", zap.Error(err))
+		return nil, ctx.Err()
 	}
 	known := map[string]bool{}
 	layers, removing, err := s.at.scan()
@@ -288,13 +296,14 @@ func (s *Store) orphans(ctx context.Context) ([]string, error) {
 	for _, id := range append(begun, kept...) {
 		known[id] = true
 	}
-	return d.LayersBeside(ctx, func(id string) bool { return known[id] })
+	return d.LayersBeside(ctx, func(id string) bool { return known[id] || builder.IDs[id] })
 }
 
-// hasBuildKit reports whether a builder of Docker's has worked on this root.
-func (s *Store) hasBuildKit() bool {
-	_, err := os.Lstat(filepath.Join(s.opts.Root, "buildkit", "snapshots.db"))
-	return err == nil
+// BuildKits are the layers that BuildKit refers to. With an error it cannot be
+// told which.
+func (s *Store) BuildKits(ctx context.Context) (func(ChainID) bool, error) {
+	builder, err := buildkit.Read(ctx, s.opts.Root)
+	return func(id ChainID) bool { return builder.Chains[string(id)] }, err
 }
 
 // Directory is where a layer's files lie, beneath the store's root.

@@ -82,7 +82,7 @@ func (s *Store) KeepOrphan(ctx context.Context, id string) error {
 // store by: it belongs to whom what lies above belongs to, and has the mode
 // that Docker and we give such a file.
 func (s *Store) GiveBack(path string) error {
-	if err := s.NewUndo("").guard(path); err != nil {
+	if err := s.guard(path); err != nil {
 		return err
 	}
 	fd, err := unix.Open(path, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)

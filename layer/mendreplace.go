@@ -263,7 +263,7 @@ func (m *mending) text(name, text string) error {
 
 // publish moves a transaction into the layer's place.
 func (m *mending) publish(rec *record, tx string) error {
-	if err := m.undo.guard(m.place); err != nil {
+	if err := m.s.guard(m.place); err != nil {
 		return err
 	}
 	if was, err := readText(tx, fileCacheID); err != nil || was != rec.cacheID {

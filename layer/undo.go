@@ -64,8 +64,8 @@ func (u *Undo) place(name string) (string, error) {
 
 // guard refuses a path that a symlink beneath the root leads to: what lies at
 // its end may be anybody's.
-func (u *Undo) guard(path string) error {
-	for dir := filepath.Dir(path); len(dir) > len(u.s.opts.Root); dir = filepath.Dir(dir) {
+func (s *Store) guard(path string) error {
+	for dir := filepath.Dir(path); len(dir) > len(s.opts.Root); dir = filepath.Dir(dir) {
 		fi, err := os.Lstat(dir)
 		if err != nil {
 			return err
@@ -82,7 +82,7 @@ func (u *Undo) Take(path string) error {
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	if err := oneLine(u.guard(path), u.begin()); err != nil {
+	if err := oneLine(u.s.guard(path), u.begin()); err != nil {
 		return err
 	}
 	to, err := u.place(filepath.Base(path))
@@ -97,7 +97,7 @@ func (u *Undo) Take(path string) error {
 
 // Write gives a file another content, in one step; what was there is kept.
 func (u *Undo) Write(path string, data []byte, perm fs.FileMode) error {
-	if err := oneLine(u.guard(path), u.begin()); err != nil {
+	if err := oneLine(u.s.guard(path), u.begin()); err != nil {
 		return err
 	}
 	part := filepath.Join(u.dir(), prefixNew+filepath.Base(path))
@@ -112,7 +112,7 @@ func (u *Undo) Write(path string, data []byte, perm fs.FileMode) error {
 
 // put makes the file part, which is ours, that of path.
 func (u *Undo) put(part, path string) error {
-	if err := oneLine(u.guard(path), u.begin()); err != nil {
+	if err := oneLine(u.s.guard(path), u.begin()); err != nil {
 		return err
 	}
 	if err := u.s.disk.sync(part); err != nil {

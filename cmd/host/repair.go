@@ -32,10 +32,7 @@ func (a *app) repair(cmd *cobra.Command, names []string, quick bool, from, forma
 		in := repair.Stores{
 			Layers: o.Layers,
 			Images: func(ctx context.Context) (*image.Store, error) { return a.openImages(ctx, o, mend) },
-			Finish: func(ctx context.Context) error {
-				again := &opened{driverName: o.driverName}
-				return errors.Join(a.openStores(ctx, again, o.Layers.Driver(), remove), again.Close(ctx))
-			},
+			Finish: func(ctx context.Context) error { return a.finish(ctx, o) },
 		}
 		var all []any
 		left, err := repair.Run(ctx, in, repair.Options{Quick: quick, Images: ids, Source: source, Ours: !isDockers(a.cfg.Root)}, func(r repair.Result) error {

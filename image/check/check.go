@@ -34,7 +34,7 @@ func Run(ctx context.Context, in Stores, opts Options, report func(Finding) erro
 	if err := in.Layers.Examine(ctx, c.ofLayer); err != nil {
 		return err
 	}
-	if err := c.unused(); err != nil {
+	if err := c.unused(ctx); err != nil {
 		return err
 	}
 	if !opts.Full {
@@ -75,8 +75,12 @@ func (c *checking) tell(f Finding) error {
 	return c.report(f)
 }
 
-// unused finds layers that no image and no container has.
-func (c *checking) unused() error {
+// unused finds layers that no image, no container and no builder has.
+func (c *checking) unused(ctx context.Context) error {
+	builders, err := c.Layers.BuildKits(ctx)
+	if err != nil {
+		return ctx.Err() // any may be BuildKit's
+	}
 	used := map[layer.ChainID]bool{}
 	keep := func(l layer.Layer) {
 		for ; l != nil; l = l.Parent() {
@@ -86,6 +90,11 @@ func (c *checking) unused() error {
 	layers := c.Layers.Map()
 	for chain := range c.users {
 		if l := layers[chain]; l != nil {
+			keep(l)
+		}
+	}
+	for chain, l := range layers {
+		if builders(chain) {
 			keep(l)
 		}
 	}
