@@ -12,11 +12,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bulkhead/bulkhead/image"
+	"github.com/bulkhead/bulkhead/image/containerd"
 	"github.com/bulkhead/bulkhead/image/convert"
 )
 
 func (a *app) convertCommand() *cobra.Command {
-	var from, to string
+	var from, to, containerdRoot, namespace string
 	var quiet, verbose bool
 	cmd := &cobra.Command{
 		Use:   "convert --to DRIVER",
@@ -28,17 +29,32 @@ it was interrupted.
 
 Nothing of the old driver is changed. When all has come over, the new driver is
 the one of the root, and "bulkhead gc" removes the old one's images and layers.
-Containers' layers stay where they are.`,
+Containers' layers stay where they are.
+
+With --from-containerd the images are those of a containerd, such as the one in
+which Docker 29 and later keep them (/var/lib/docker/containerd/daemon): from its
+content, which is only read.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if to == "" {
 				return usage(cmd, errors.New("name the driver to convert to with --to"))
+			}
+			if containerdRoot != "" && from != "" {
+				return usage(cmd, errors.New("--from and --from-containerd: choose one"))
+			}
+			if containerdRoot == "" && namespace != "" {
+				return usage(cmd, errors.New("--namespace is one of a containerd: name its root with --from-containerd"))
+			}
+			if containerdRoot != "" {
+				return a.convertContainerd(cmd.Context(), containerdRoot, namespace, to, a.progress(quiet, verbose), quiet)
 			}
 			return a.convert(cmd.Context(), from, to, a.progress(quiet, verbose), quiet)
 		},
 	}
 	cmd.Flags().StringVar(&to, "to", "", "driver to take the images to")
 	cmd.Flags().StringVar(&from, "from", "", "driver to take them from (default: the one that the root was written with)")
+	cmd.Flags().StringVar(&containerdRoot, "from-containerd", "", "take the images of the containerd whose root this is")
+	cmd.Flags().StringVar(&namespace, "namespace", "", "take those of this namespace of containerd's (default: the only one, or Docker's \"moby\")")
 	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "say no more than what stays behind")
 	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "tell of each layer where there is no terminal")
 	return cmd
@@ -63,36 +79,59 @@ func (a *app) convert(ctx context.Context, from, to string, bars progress, quiet
 			if source.Layers.Driver() == nil {
 				return fmt.Errorf("%s has no directory of driver %s, only what was noted of its images", a.cfg.Root, from)
 			}
-			done, err := convert.Run(ctx, source.Stores, target.Stores, convert.Options{
-				Progress: bars,
-				Stored: func(id image.ID) {
-					if !quiet {
-						fmt.Fprintf(a.out, "Converted: %s\n", id.Short())
-					}
-				},
-			})
+			done, err := convert.Run(ctx, source.Stores, target.Stores, a.convertOptions(bars, quiet))
 			bars.Close()
 			if err != nil {
 				return err
 			}
-			return a.converted(from, to, done, quiet)
+			if err := a.converted(from, to, done, quiet); err != nil {
+				return err
+			}
+			return a.handOver(from, to, quiet)
 		})
 	})
 }
 
-// converted tells what was done, and makes the new driver the root's if that
-// was all.
-func (a *app) converted(from, to string, done convert.Result, quiet bool) error {
-	var errs []error
-	for _, left := range done.Left {
-		errs = append(errs, fmt.Errorf("left with driver %s: %w", from, left))
+func (a *app) convertOptions(bars progress, quiet bool) convert.Options {
+	return convert.Options{Progress: bars, Stored: func(id image.ID) {
+		if !quiet {
+			fmt.Fprintf(a.out, "Converted: %s\n", id.Short())
+		}
+	}}
+}
+
+func (a *app) convertContainerd(ctx context.Context, root, namespace, to string, bars progress, quiet bool) (err error) {
+	defer bars.Close()
+	from, err := containerd.Open(ctx, root, namespace)
+	if err != nil {
+		return err
 	}
+	defer func() { err = errors.Join(err, from.Close()) }()
+	boundMemory()
+	return a.as(to).with(ctx, write, func(target *opened) error {
+		done, err := convert.FromContainerd(ctx, from, target.Stores, a.archiveLimits(), a.convertOptions(bars, quiet))
+		bars.Close()
+		if err != nil {
+			return err
+		}
+		return a.converted("containerd ("+from.Namespace+")", to, done, quiet)
+	})
+}
+
+// converted tells what was done, and what stays behind.
+func (a *app) converted(from, to string, done convert.Result, quiet bool) error {
 	if !quiet {
 		fmt.Fprintf(a.out, "%d images converted from %s to %s, %d were there, %d names\n", len(done.Stored), from, to, len(done.Already), done.Names)
 	}
-	if len(errs) > 0 {
-		return errors.Join(errs...)
+	var errs []error
+	for _, left := range done.Left {
+		errs = append(errs, fmt.Errorf("left with %s: %w", from, left))
 	}
+	return errors.Join(errs...)
+}
+
+// handOver makes the new driver the root's.
+func (a *app) handOver(from, to string, quiet bool) error {
 	if err := convert.Mark(a.cfg.Root, from, to); err != nil {
 		return fmt.Errorf("note that the images are %s's: %w", to, err)
 	}

@@ -7,5 +7,7 @@
 // images have come over, a note says so (Mark): from then on the other driver is
 // the one of the root, and gc may remove the old one's stores.
 //
-// It may import image, image/archive, layer and graphdriver, and never host.
+// The images of a containerd come over too (FromContainerd).
+//
+// It may import image, image/archive, image/containerd, layer and graphdriver, and never host.
 package convert
