@@ -81,3 +81,41 @@ func TestConvertTellsWhatStaysAndGivesNothingUp(t *testing.T) {
 		t.Error("the old driver is given up, with a container in it")
 	}
 }
+
+func TestGCTakesTheOldDriversStoresOnceNothingNeedsThem(t *testing.T) {
+	c := withMine(t)
+	one, _ := c.archive("one:1", "one")
+	c.good("--driver", "mine", "image", "load", "-q", "-i", one)
+	c.good("convert", "-q", "--to", "vfs")
+	dirs := []string{"mine", "image/mine", "bulkhead/mine"}
+	there := func() (n int) {
+		for _, d := range dirs {
+			if _, err := os.Lstat(filepath.Join(c.root, d)); err == nil {
+				n++
+			}
+		}
+		return n
+	}
+	if out := c.good("gc", "--dry-run"); strings.Count(out, "driver ") != len(dirs) || there() != len(dirs) {
+		t.Errorf("dry: %q, %d are there", out, there())
+	}
+	c.good("image", "rm", "one:1")
+	if out := c.good("gc"); !strings.Contains(out, "kept: what driver mine keeps: image ") || there() != len(dirs) {
+		t.Errorf("an image that is only there: %q, %d are there", out, there())
+	}
+	c.good("convert", "-q", "--from", "mine", "--to", "vfs")
+	// What a gc that was killed left is gone after the next.
+	if err := os.Rename(filepath.Join(c.root, "image/mine"), filepath.Join(c.root, "bulkhead/mine/leaving")); err != nil {
+		t.Fatal(err)
+	}
+	if out := c.good("gc"); !strings.Contains(out, "bulkhead/mine") || there() != 0 {
+		t.Errorf("got %q, %d are there", out, there())
+	}
+	if out := c.good("image", "ls", "--format", "{{.Repository}}"); out != "one\n" {
+		t.Errorf("left: %q", out)
+	}
+	c.good("check", "--full")
+	if out := c.good("gc"); strings.Contains(out, "mine") {
+		t.Errorf("again: %q", out)
+	}
+}

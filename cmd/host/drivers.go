@@ -126,21 +126,26 @@ func (d *drivers) choose(ctx context.Context, purpose access) (string, error) {
 // convertedTo is the driver that all images beneath the root have gone to, ""
 // where that did not happen, or not with all.
 func (d *drivers) convertedTo() (string, error) {
-	entries, err := os.ReadDir(filepath.Join(d.cfg.Root, "image"))
-	if err != nil {
-		return "", nil // choose tells
-	}
-	to, stay := "", []string{}
-	for _, e := range entries {
-		if !e.IsDir() || host.ValidateName(e.Name()) != nil {
-			continue
+	var names, stay []string
+	for _, dir := range []string{"image", "bulkhead"} { // gc takes the images first
+		entries, err := os.ReadDir(filepath.Join(d.cfg.Root, dir))
+		if err != nil {
+			continue // choose tells, if it has to be there
 		}
-		target, err := convert.Target(d.cfg.Root, e.Name())
+		for _, e := range entries {
+			if e.IsDir() && host.ValidateName(e.Name()) == nil && !slices.Contains(names, e.Name()) && (dir == "image" || convert.Noted(d.cfg.Root, e.Name())) {
+				names = append(names, e.Name())
+			}
+		}
+	}
+	to := ""
+	for _, name := range names {
+		target, err := convert.Target(d.cfg.Root, name)
 		switch {
 		case err != nil:
 			return "", err
 		case target == "":
-			stay = append(stay, e.Name())
+			stay = append(stay, name)
 		default:
 			to = target
 		}

@@ -21,24 +21,31 @@ func (a *app) gcCommand() *cobra.Command {
 		Short: "Free what nobody needs: what repairs kept, layers without an image, what unfinished work left",
 		Long: `Free what nobody needs: what repairs put aside, layers that no image, no
 container and no builder has, directories that others took the place of, what
-unfinished work left; and on a root that Docker does not use, trees that nobody
-has. Images are not touched: see image prune.`,
+unfinished work left; the stores of a driver whose images were all converted to
+another; and on a root that Docker does not use, trees that nobody has. Images are not touched: see image prune.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			purpose := mend
 			if dry {
 				purpose = examine
 			}
-			return a.with(cmd.Context(), purpose, func(o *opened) error {
-				r, err := gc.Run(cmd.Context(), check.Stores{Images: o.Images, Layers: o.Layers}, gc.Options{DryRun: dry, Ours: !isDockers(a.cfg.Root)})
+			var r gc.Result
+			var driver string
+			err := a.with(cmd.Context(), purpose, func(o *opened) (err error) {
+				driver = o.driverName
+				r, err = gc.Run(cmd.Context(), check.Stores{Images: o.Images, Layers: o.Layers}, gc.Options{DryRun: dry, Ours: !isDockers(a.cfg.Root)})
 				if err == nil && !dry {
 					err = a.finish(cmd.Context(), o)
 				}
-				if format != "" {
-					return errors.Join(err, render.JSON(a.out, r))
-				}
-				return errors.Join(err, a.showFreed(r, dry))
+				return err
 			})
+			if err == nil {
+				err = a.retire(cmd.Context(), driver, dry, &r)
+			}
+			if format != "" {
+				return errors.Join(err, render.JSON(a.out, r))
+			}
+			return errors.Join(err, a.showFreed(r, dry))
 		},
 	}
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "list what would go, and free nothing")

@@ -46,6 +46,12 @@ func Unmark(root, driver string) error {
 	return err
 }
 
+// Noted tells whether a driver has a note.
+func Noted(root, driver string) bool {
+	_, err := os.Lstat(notePath(root, driver))
+	return err == nil
+}
+
 // Target is the driver that all images of a driver went to, "" if they did not.
 func Target(root, driver string) (string, error) {
 	f, err := os.OpenFile(notePath(root, driver), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
