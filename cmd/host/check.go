@@ -43,8 +43,8 @@ with their archives.
 The exit code is 3 where anything was found.
 
 --repair mends what it finds, and reads all layers unless --quick is given. What
-is lost is taken from the archive, or from the root of another store, that
---from names. Whatever is replaced is kept beneath the root until gc. The exit
+is lost is taken from the archive, from the root of another store, or from the
+image in a registry (docker://NAME), that --from names. Whatever is replaced is kept beneath the root until gc. The exit
 code is 3 where something is left.`,
 		RunE: func(cmd *cobra.Command, names []string) error {
 			if quick && full {
@@ -62,7 +62,7 @@ code is 3 where something is left.`,
 	cmd.Flags().BoolVar(&quick, "quick", false, "do not read layers (default)")
 	cmd.Flags().BoolVar(&full, "full", false, "read all layers and compare them with their archives")
 	cmd.Flags().BoolVar(&mending, "repair", false, "mend what is found")
-	cmd.Flags().StringVar(&from, "from", "", "take what is lost from this archive, or from the store beneath this root")
+	cmd.Flags().StringVar(&from, "from", "", "take what is lost from this archive, from the store beneath this root, or from docker://NAME[:TAG] in a registry")
 	cmd.Flags().StringVar(&format, "format", "", `"json" for an array, or a template for each finding`)
 	return cmd
 }

@@ -95,10 +95,11 @@ func (a *app) pull(ctx context.Context, ref reference.Named, platform *ocispec.P
 		bars := a.progress(quiet, verbose)
 		pulled, err := p.Store(ctx, o.Stores, bars)
 		bars.Close()
-		if err == nil {
-			a.showPulled(pulled, quiet)
+		if err != nil {
+			return err
 		}
-		return err
+		a.showPulled(pulled, quiet)
+		return a.sweepBlobs(blobs.Stale)
 	})
 }
 

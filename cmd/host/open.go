@@ -10,6 +10,7 @@ import (
 	"github.com/bulkhead/bulkhead/graphdriver"
 	"github.com/bulkhead/bulkhead/image"
 	"github.com/bulkhead/bulkhead/image/archive"
+	"github.com/bulkhead/bulkhead/image/blobs"
 	"github.com/bulkhead/bulkhead/image/convert"
 	"github.com/bulkhead/bulkhead/layer"
 	"github.com/bulkhead/bulkhead/layer/rootlock"
@@ -142,5 +143,9 @@ func (a *app) with(ctx context.Context, purpose access, do func(*opened) error) 
 	if err != nil {
 		return err
 	}
-	return errors.Join(do(o), o.Close(ctx))
+	err = do(o)
+	if purpose == remove {
+		err = errors.Join(err, a.sweepBlobs(blobs.Stale))
+	}
+	return errors.Join(err, o.Close(ctx))
 }

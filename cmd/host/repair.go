@@ -7,12 +7,16 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/bulkhead/bulkhead/cmd/host/render"
 	"github.com/bulkhead/bulkhead/image"
 	"github.com/bulkhead/bulkhead/image/archive"
+	"github.com/bulkhead/bulkhead/image/blobs"
+	"github.com/bulkhead/bulkhead/image/refs"
+	"github.com/bulkhead/bulkhead/image/registry"
 	"github.com/bulkhead/bulkhead/image/repair"
 )
 
@@ -67,11 +71,17 @@ func (a *app) showResult(r repair.Result) {
 	}
 }
 
-// source opens what a repair takes from: a root of images and layers, or an
-// archive.
+// registryPrefix marks what is in a registry and not in a file.
+const registryPrefix = "docker://"
+
+// source opens what a repair takes from: a root of images and layers, an
+// archive, or an image in a registry.
 func (a *app) source(ctx context.Context, from string) (repair.Source, func(), error) {
 	if from == "" {
 		return nil, func() {}, nil
+	}
+	if name, ok := strings.CutPrefix(from, registryPrefix); ok {
+		return a.sourceRegistry(ctx, name)
 	}
 	if fi, err := os.Stat(filepath.Join(from, "image")); err == nil && fi.IsDir() {
 		return a.sourceRoot(ctx, from)
@@ -85,6 +95,26 @@ func (a *app) source(ctx context.Context, from string) (repair.Source, func(), e
 		return nil, nil, errors.Join(fmt.Errorf("--from %s: %w", from, err), in.Close())
 	}
 	return s, func() { in.Close() }, nil
+}
+
+// sourceRegistry takes from a registry what is asked for, and nothing before.
+func (a *app) sourceRegistry(ctx context.Context, name string) (repair.Source, func(), error) {
+	ref, err := refs.Parse(name)
+	if err != nil {
+		return nil, nil, fmt.Errorf("--from %s%s: %w", registryPrefix, name, err)
+	}
+	src, err := registry.Open(ctx, ref, blobs.Of(a.cfg.Root), a.registryOptions())
+	if err != nil {
+		return nil, nil, fmt.Errorf("--from %s%s: %w", registryPrefix, name, err)
+	}
+	s, err := archive.NewSource(src, src.LoadOptions(archive.LoadOptions{Limits: a.archiveLimits()}))
+	if err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("--from %s%s: %w", registryPrefix, name, err), src.Close())
+	}
+	return s, func() {
+		src.Spent() // mended or not, it is not gone on with
+		src.Close()
+	}, nil
 }
 
 func (a *app) sourceRoot(ctx context.Context, from string) (repair.Source, func(), error) {

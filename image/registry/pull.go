@@ -24,8 +24,8 @@ type Pull struct {
 // machine's. One for another platform is refused, unless nobody asked and the
 // registry has nothing else by that name.
 func NewPull(src *Source, platform *ocispec.Platform, load archive.LoadOptions) (*Pull, error) {
-	load.Platform, load.Exact, load.SkipStored = platform, true, true
-	load.Names, load.Repository = src.names(), src.ref.Name()
+	load.Platform, load.SkipStored = platform, true
+	load = src.LoadOptions(load)
 	all, err := archive.List(src, load)
 	if err != nil {
 		return nil, err
@@ -38,6 +38,13 @@ func NewPull(src *Source, platform *ocispec.Platform, load archive.LoadOptions) 
 		}
 	}
 	return p, nil
+}
+
+// LoadOptions are those by which the image is planned: by the name that it was
+// opened by, and for no other platform if the registry has several.
+func (s *Source) LoadOptions(load archive.LoadOptions) archive.LoadOptions {
+	load.Exact, load.Names, load.Repository = true, s.names(), s.ref.Name()
+	return load
 }
 
 // names are the tag, if the reference has one, and the digest.
@@ -93,12 +100,12 @@ func (p *Pull) Store(ctx context.Context, to archive.Stores, progress archive.Pr
 	if _, err := archive.Load(ctx, to, p.src, p.load); err != nil {
 		return Pulled{}, err
 	}
-	p.src.stored()
+	p.src.Spent()
 	return pulled, nil
 }
 
-// stored says that downloads have become layers.
-func (s *Source) stored() {
+// Spent says that what was downloaded need not go on another time.
+func (s *Source) Spent() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, b := range s.have {

@@ -1,0 +1,124 @@
+package blobs
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	"golang.org/x/sys/unix"
+)
+
+// Sweep removes what nothing needs any more: records of images that are gone,
+// blobs that are kept and in no record, and downloads that nobody has gone on
+// with for that long. It tells how many bytes that was.
+func (s *Store) Sweep(exists func(image digest.Digest) bool, age time.Duration) (freed int64, err error) {
+	named, err := s.sweepRecords(exists)
+	if err != nil {
+		return 0, err
+	}
+	keep, err := s.sweep(kept, func(d digest.Digest, path string) (bool, error) { return !named[d], nil })
+	if err != nil {
+		return keep, err
+	}
+	old, err := s.sweep(partial, func(_ digest.Digest, path string) (bool, error) { return abandoned(path, age) })
+	return keep + old, err
+}
+
+// sweepRecords returns the blobs that the records that stay name.
+func (s *Store) sweepRecords(exists func(image digest.Digest) bool) (map[digest.Digest]bool, error) {
+	ids, err := s.Recorded()
+	if err != nil {
+		return nil, err
+	}
+	named := map[digest.Digest]bool{}
+	for _, id := range ids {
+		if !exists(id) {
+			path, err := s.record(id)
+			if err == nil {
+				err = gone(os.Remove(path))
+			}
+			if err != nil {
+				return nil, err
+			}
+			continue
+		}
+		r, err := s.Record(id)
+		if err != nil {
+			continue // it names nothing
+		}
+		var m struct {
+			Layers []struct {
+				Digest digest.Digest `json:"digest"`
+			} `json:"layers"`
+		}
+		if json.Unmarshal([]byte(r.Manifest), &m) == nil {
+			for _, l := range m.Layers {
+				named[l.Digest] = true
+			}
+		}
+	}
+	return named, nil
+}
+
+// sweep removes those blobs of a kind of which that is true.
+func (s *Store) sweep(kind string, remove func(d digest.Digest, path string) (bool, error)) (freed int64, err error) {
+	dirs, err := os.ReadDir(filepath.Join(s.dir, kind))
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	for _, dir := range dirs {
+		if !dir.IsDir() {
+			continue
+		}
+		files, err := os.ReadDir(filepath.Join(s.dir, kind, dir.Name()))
+		if err != nil {
+			return freed, err
+		}
+		for _, f := range files {
+			d := digest.NewDigestFromEncoded(digest.Algorithm(dir.Name()), f.Name())
+			path := filepath.Join(s.dir, kind, dir.Name(), f.Name())
+			if d.Validate() != nil {
+				continue // not ours
+			}
+			unneeded, err := remove(d, path)
+			if err != nil {
+				return freed, err
+			}
+			if !unneeded {
+				continue
+			}
+			if fi, err := f.Info(); err == nil {
+				freed += fi.Size()
+			}
+			if err := gone(os.Remove(path)); err != nil {
+				return freed, err
+			}
+		}
+	}
+	return freed, nil
+}
+
+// abandoned tells whether a download is that old, and nobody's.
+func abandoned(path string, age time.Duration) (bool, error) {
+	f, err := openRegular(path, os.O_RDWR)
+	if err != nil {
+		return false, gone(err)
+	}
+	defer f.Close()
+	fi, err := f.Stat()
+	if err != nil || time.Since(fi.ModTime()) < age {
+		return false, err
+	}
+	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return false, nil
+	}
+	return err == nil, err
+}
