@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -11,6 +12,7 @@ import (
 	"github.com/bulkhead/bulkhead/cmd/host/render"
 	"github.com/bulkhead/bulkhead/image/check"
 	"github.com/bulkhead/bulkhead/image/gc"
+	"github.com/bulkhead/bulkhead/layer"
 )
 
 func (a *app) gcCommand() *cobra.Command {
@@ -21,8 +23,9 @@ func (a *app) gcCommand() *cobra.Command {
 		Short: "Free what nobody needs: what repairs kept, layers without an image, what unfinished work left",
 		Long: `Free what nobody needs: what repairs put aside, layers that no image, no
 container and no builder has, directories that others took the place of, what
-unfinished work left; the stores of a driver whose images were all converted to
-another; and on a root that Docker does not use, trees that nobody has. Images are not touched: see image prune.`,
+unfinished work left, downloads that broke off too; the stores of a driver
+whose images were all converted to another; and on a root that Docker does not
+use, trees that nobody has. Images are not touched: see image prune.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			purpose := mend
@@ -37,7 +40,12 @@ another; and on a root that Docker does not use, trees that nobody has. Images a
 				if err == nil && !dry {
 					err = a.finish(cmd.Context(), o)
 				}
-				return err
+				freed, serr := a.sweepBlobs(0, dry)
+				if freed > 0 {
+					r.Freed = append(r.Freed, layer.Waste{Kind: "blobs", Path: filepath.Join("bulkhead", "blobs"), Size: freed})
+					r.Size += freed
+				}
+				return errors.Join(err, serr)
 			})
 			if err == nil {
 				err = a.retire(cmd.Context(), driver, dry, &r)

@@ -99,7 +99,8 @@ func (a *app) pull(ctx context.Context, ref reference.Named, platform *ocispec.P
 			return err
 		}
 		a.showPulled(pulled, quiet)
-		return a.sweepBlobs(blobs.Stale)
+		_, err = a.sweepBlobs(blobs.Stale, false)
+		return err
 	})
 }
 

@@ -145,7 +145,8 @@ func (a *app) with(ctx context.Context, purpose access, do func(*opened) error) 
 	}
 	err = do(o)
 	if purpose == remove {
-		err = errors.Join(err, a.sweepBlobs(blobs.Stale))
+		_, serr := a.sweepBlobs(blobs.Stale, false)
+		err = errors.Join(err, serr)
 	}
 	return errors.Join(err, o.Close(ctx))
 }

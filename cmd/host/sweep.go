@@ -11,12 +11,11 @@ import (
 
 // sweepBlobs removes blobs and records that no image of the root needs any
 // more, whichever driver has it, and downloads that were given up.
-func (a *app) sweepBlobs(age time.Duration) error {
-	_, err := blobs.Of(a.cfg.Root).Sweep(func(id digest.Digest) bool {
+func (a *app) sweepBlobs(age time.Duration, dry bool) (freed int64, err error) {
+	return blobs.Of(a.cfg.Root).Sweep(func(id digest.Digest) bool {
 		found, err := filepath.Glob(filepath.Join(globbed(a.cfg.Root), "image", "*", "imagedb", "content", id.Algorithm().String(), id.Encoded()))
 		return err != nil || len(found) > 0
-	}, age)
-	return err
+	}, age, dry)
 }
 
 // globbed is a path in a pattern that stands for nothing else.

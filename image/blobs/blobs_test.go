@@ -158,7 +158,7 @@ func TestARecordRemembersWhereLayersAre(t *testing.T) {
 func TestSweepRemovesWhatNothingNeeds(t *testing.T) {
 	root := t.TempDir()
 	s := blobs.Of(root)
-	if n, err := s.Sweep(nil, 0); n != 0 || err != nil {
+	if n, err := s.Sweep(nil, 0, false); n != 0 || err != nil {
 		t.Fatalf("nothing there: %d, %v", n, err)
 	}
 	needed, lost := digest.FromString("needed"), digest.FromString("lost")
@@ -187,9 +187,14 @@ func TestSweepRemovesWhatNothingNeeds(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	freed, err := s.Sweep(func(id digest.Digest) bool { return id == there }, time.Minute)
-	if freed != 8 || err != nil {
-		t.Errorf("%d bytes, %v", freed, err)
+	for _, dry := range []bool{true, false} {
+		freed, err := s.Sweep(func(id digest.Digest) bool { return id == there }, time.Minute, dry)
+		if freed != 8 || err != nil {
+			t.Errorf("%d bytes, %v", freed, err)
+		}
+		if ids, _ := s.Recorded(); len(ids) != 2 && dry {
+			t.Errorf("only told, and there are %d records", len(ids))
+		}
 	}
 	if f, err := s.Open(needed); err != nil {
 		t.Error(err)

@@ -14,22 +14,23 @@ import (
 
 // Sweep removes what nothing needs any more: records of images that are gone,
 // blobs that are kept and in no record, and downloads that nobody has gone on
-// with for that long. It tells how many bytes that was.
-func (s *Store) Sweep(exists func(image digest.Digest) bool, age time.Duration) (freed int64, err error) {
-	named, err := s.sweepRecords(exists)
+// with for that long. It tells how many bytes of blobs that was; with dry it
+// only tells.
+func (s *Store) Sweep(exists func(image digest.Digest) bool, age time.Duration, dry bool) (freed int64, err error) {
+	named, err := s.sweepRecords(exists, dry)
 	if err != nil {
 		return 0, err
 	}
-	keep, err := s.sweep(kept, func(d digest.Digest, path string) (bool, error) { return !named[d], nil })
+	keep, err := s.sweep(kept, dry, func(d digest.Digest, path string) (bool, error) { return !named[d], nil })
 	if err != nil {
 		return keep, err
 	}
-	old, err := s.sweep(partial, func(_ digest.Digest, path string) (bool, error) { return abandoned(path, age) })
+	old, err := s.sweep(partial, dry, func(_ digest.Digest, path string) (bool, error) { return abandoned(path, age) })
 	return keep + old, err
 }
 
 // sweepRecords returns the blobs that the records that stay name.
-func (s *Store) sweepRecords(exists func(image digest.Digest) bool) (map[digest.Digest]bool, error) {
+func (s *Store) sweepRecords(exists func(image digest.Digest) bool, dry bool) (map[digest.Digest]bool, error) {
 	ids, err := s.Recorded()
 	if err != nil {
 		return nil, err
@@ -38,7 +39,7 @@ func (s *Store) sweepRecords(exists func(image digest.Digest) bool) (map[digest.
 	for _, id := range ids {
 		if !exists(id) {
 			path, err := s.record(id)
-			if err == nil {
+			if err == nil && !dry {
 				err = gone(os.Remove(path))
 			}
 			if err != nil {
@@ -65,7 +66,7 @@ func (s *Store) sweepRecords(exists func(image digest.Digest) bool) (map[digest.
 }
 
 // sweep removes those blobs of a kind of which that is true.
-func (s *Store) sweep(kind string, remove func(d digest.Digest, path string) (bool, error)) (freed int64, err error) {
+func (s *Store) sweep(kind string, dry bool, remove func(d digest.Digest, path string) (bool, error)) (freed int64, err error) {
 	dirs, err := os.ReadDir(filepath.Join(s.dir, kind))
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, nil
@@ -96,6 +97,9 @@ func (s *Store) sweep(kind string, remove func(d digest.Digest, path string) (bo
 			}
 			if fi, err := f.Info(); err == nil {
 				freed += fi.Size()
+			}
+			if dry {
+				continue
 			}
 			if err := gone(os.Remove(path)); err != nil {
 				return freed, err
