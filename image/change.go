@@ -177,6 +177,20 @@ func (s *Store) SetLastTagged(id ID, at time.Time) error {
 }
 
 // touch notes that the image was tagged now, as dockerd does.
+// TakeBack undoes Create where what was to follow has failed: the image goes,
+// and names that it was given before. Where those stay, so does the image: a
+// name without its image would be damage.
+func (s *Store) TakeBack(ctx context.Context, id ID) error {
+	ctx = context.WithoutCancel(ctx)
+	if names := s.References(id); len(names) > 0 {
+		if err := s.Untag(ctx, names...); err != nil {
+			return err
+		}
+	}
+	_, err := s.Delete(ctx, id)
+	return err
+}
+
 func (s *Store) touch(id ID) error {
 	return s.db.setNote(id, keyLastUpdated, s.opts.Now().Format(time.RFC3339Nano))
 }

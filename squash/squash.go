@@ -72,11 +72,11 @@ func Image(ctx context.Context, in Stores, id image.ID, opts Options) (_ image.I
 	if err != nil {
 		return "", fmt.Errorf("squash image %s: %w", img.ID.Short(), err)
 	}
+	_, missing := in.Images.Get(image.IDOf(raw))
 	made, err := in.Images.Create(ctx, raw)
 	if err == nil && opts.Name != "" {
-		if _, err = in.Images.Tag(ctx, made, opts.Name); err != nil {
-			_, undo := in.Images.Delete(context.WithoutCancel(ctx), made)
-			err = errors.Join(err, undo)
+		if _, err = in.Images.Tag(ctx, made, opts.Name); err != nil && missing != nil {
+			err = errors.Join(err, in.Images.TakeBack(ctx, made))
 		}
 	}
 	return made, err

@@ -51,7 +51,7 @@ func layerOf(t testing.TB, entries ...entry) []byte {
 }
 
 // images are the archives that are loaded.
-type images struct{ small, other, keeper, debian string }
+type images struct{ small, other, keeper, debian, tree string }
 
 // makeImages writes archives of an image of three layers with a hard link, a
 // symlink, an attribute, a whiteout and an opaque directory; of another that
@@ -83,7 +83,12 @@ func makeImages(t testing.TB) images {
 	)
 	own := layerOf(t, entry{name: "own", data: "own"})
 	kept := layerOf(t, entry{name: "kept", data: "kept"})
+	tree := filepath.Join(dir, "tree.tar")
+	if err := os.WriteFile(tree, base, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	return images{
+		tree:   tree,
 		small:  dockerArchive(t, filepath.Join(dir, "small.tar"), "small:1", base, middle, top),
 		other:  dockerArchive(t, filepath.Join(dir, "other.tar"), "other:1", base, own),
 		keeper: dockerArchive(t, filepath.Join(dir, "keeper.tar"), "keeper:1", kept),

@@ -4,6 +4,7 @@ package fault
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,8 +14,8 @@ import (
 )
 
 // scenario is a command that is interrupted, and what has been done before.
-// In both, words with % stand for archives; a line that begins with "write"
-// mounts a container's layer and changes files in it.
+// In both, words with % stand for archives; "write" mounts a container's layer
+// and changes files in it, and "damage" changes files of layers.
 type scenario struct {
 	name    string
 	prepare []string
@@ -22,6 +23,8 @@ type scenario struct {
 	// finish is what to do when the command, done again, finds nothing to do
 	// any more, and there is something left: an image that has lost its name.
 	finish string
+	// damaged: it begins with damage, which the command mends.
+	damaged bool
 }
 
 // scenarios is the table. To have another command interrupted everywhere, add
@@ -40,6 +43,8 @@ func scenarios() []scenario {
 		{name: "squash", prepare: []string{"image load -q -i %small", "image load -q -i %keeper"}, command: "image squash -t squashed:1 small:1"},
 		{name: "layer create", prepare: []string{"image load -q -i %small"}, command: "layer create --parent small:1 box"},
 		{name: "layer commit", prepare: []string{"image load -q -i %small", "layer create --parent small:1 box", "write box"}, command: "layer commit -t made:1 box"},
+		{name: "import", prepare: []string{"image load -q -i %keeper"}, command: "image import %tree imported:1"},
+		{name: "repair from an archive", prepare: []string{"image load -q -i %small", "image load -q -i %keeper", "damage usr/lib/large"}, command: "check --repair --from %small", damaged: true},
 		{name: "layer rm", prepare: []string{"image load -q -i %small", "layer create --parent small:1 box", "write box"}, command: "layer rm box"},
 	}
 }
@@ -55,6 +60,8 @@ func (in images) words(line string) []string {
 			words[i] = in.other
 		case "%keeper":
 			words[i] = in.keeper
+		case "%tree":
+			words[i] = in.tree
 		case "%debian":
 			words[i] = in.debian
 		}
@@ -67,11 +74,14 @@ func (s scenario) prepareOn(p *program, in images) {
 	p.t.Helper()
 	for _, line := range s.prepare {
 		words := in.words(line)
-		if words[0] == "write" {
+		switch words[0] {
+		case "write":
 			p.write(words[1])
-			continue
+		case "damage":
+			p.damage(words[1])
+		default:
+			p.ok(words...)
 		}
-		p.ok(words...)
 	}
 }
 
@@ -89,6 +99,25 @@ func (p *program) write(box string) {
 	p.ok("umount", target)
 	if err != nil {
 		p.t.Fatal(err)
+	}
+}
+
+// damage cuts a file of layers.
+func (p *program) damage(name string) {
+	p.t.Helper()
+	found := 0
+	err := filepath.WalkDir(filepath.Join(p.root(), p.driver), func(path string, e fs.DirEntry, err error) error {
+		if err != nil || !e.Type().IsRegular() || !strings.HasSuffix(path, "/"+name) {
+			return err
+		}
+		found++
+		return os.Truncate(path, 10)
+	})
+	if err != nil || found == 0 {
+		p.t.Fatalf("%d files %s: %v", found, name, err)
+	}
+	if r := p.do("check", "--full"); r.code != 3 {
+		p.t.Fatalf("damage: check: exit %d: %s%s", r.code, r.stdout, r.stderr)
 	}
 }
 
@@ -117,7 +146,7 @@ func newGroundOn(t *testing.T, d *disk, s scenario, driver string, in images) *g
 	p := &program{t: t, disk: g.disk, driver: driver, run: t.TempDir()}
 	s.prepareOn(p, in)
 	var err error
-	if g.before, err = p.state(true); err != nil {
+	if g.before, err = p.state(!s.damaged); err != nil {
 		t.Fatal(err)
 	}
 	g.disk.unmount()
@@ -150,7 +179,9 @@ func newGroundOn(t *testing.T, d *disk, s scenario, driver string, in images) *g
 	if r := p.do("check", "--full"); r.code != 0 {
 		t.Fatalf("undisturbed: check: exit %d\n%s%s", r.code, r.stdout, r.stderr)
 	}
-	if g.before.same(g.after) {
+	if s.damaged {
+		g.before.saved = g.after.saved
+	} else if g.before.same(g.after) {
 		t.Fatal("the command does nothing")
 	}
 	return g

@@ -176,6 +176,11 @@ func (p *program) files() ([]string, error) {
 		known(read(filepath.Join(b, "init-id")), "init of "+filepath.Base(b))
 		known(read(filepath.Join(b, "mount-id")), filepath.Base(b))
 	}
+	// What was replaced, of which there is more where it was done twice.
+	undone, _ := filepath.Glob(filepath.Join(p.root(), "bulkhead", p.driver, "undo/*"))
+	for _, u := range undone {
+		known(filepath.Base(u), "undone")
+	}
 	// Images whose IDs have the time in them.
 	configs, _ := filepath.Glob(filepath.Join(p.root(), "image", p.driver, "imagedb/content/sha256/*"))
 	for _, c := range configs {
@@ -200,7 +205,7 @@ func (p *program) files() ([]string, error) {
 		return nil
 	})
 	slices.Sort(list)
-	return list, err
+	return slices.Compact(list), err
 }
 
 // difference is what only one of two sorted lists has.

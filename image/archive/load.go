@@ -97,8 +97,7 @@ func (l *loader) load(ctx context.Context, images []*planned) ([]Loaded, error) 
 		}
 	}
 	for _, id := range created {
-		_, undo := l.Images.Delete(context.WithoutCancel(ctx), id)
-		err = errors.Join(err, undo)
+		err = errors.Join(err, l.Images.TakeBack(ctx, id))
 	}
 	return nil, err
 }

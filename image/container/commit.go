@@ -130,8 +130,7 @@ func store(ctx context.Context, images *image.Store, raw []byte, parent image.ID
 		_, err = images.Tag(ctx, id, name)
 	}
 	if err != nil && missing != nil {
-		_, undo := images.Delete(context.WithoutCancel(ctx), id)
-		err = errors.Join(err, undo)
+		err = errors.Join(err, images.TakeBack(ctx, id))
 	}
 	return id, err
 }

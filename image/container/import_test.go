@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -15,6 +17,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/bulkhead/bulkhead/graphdriver/layertar"
+	"github.com/bulkhead/bulkhead/image"
 	"github.com/bulkhead/bulkhead/image/container"
 )
 
@@ -97,5 +100,32 @@ func TestAnArchiveThatIsNoneBecomesNoImage(t *testing.T) {
 	}
 	if n, m := len(f.Images.IDs()), len(f.Layers.Map()); n+m != 0 {
 		t.Errorf("%d images and %d layers stayed", n, m)
+	}
+}
+
+// The time at which an image got its name is noted after the name: where that
+// fails, the image is taken back, and its name with it.
+func TestAnImageThatIsTakenBackLeavesNoName(t *testing.T) {
+	f := newFixture(t)
+	opts := container.ImportOptions{Name: "made:1", Now: func() time.Time { return time.Unix(1e9, 0) }}
+	id, err := container.Import(ctx, f.Stores, bytes.NewReader(make([]byte, 1024)), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Images.Remove(ctx, "made:1", image.RemoveOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	notes := filepath.Join(f.root, "image/plain/imagedb/metadata/sha256", id.Digest().Encoded())
+	if err := os.WriteFile(notes, nil, 0o600); err != nil { // in a directory's place
+		t.Fatal(err)
+	}
+	if _, err := container.Import(ctx, f.Stores, bytes.NewReader(make([]byte, 1024)), opts); err == nil {
+		t.Fatal("a note was written where there is no directory")
+	}
+	if names := f.Images.References(id); len(names) > 0 {
+		t.Errorf("%v names nothing", names)
+	}
+	if _, err := f.Images.Get(id); !errors.Is(err, image.ErrNotFound) {
+		t.Error(err)
 	}
 }

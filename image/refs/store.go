@@ -1,6 +1,7 @@
 package refs
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -168,6 +169,10 @@ func (s *Store) Update(change func(*Edit) error) error {
 		return err
 	}
 	if err := durable.WriteFile(s.path, data, 0o600); err != nil {
+		// The file may have come to its name and its directory not to the disk.
+		if now, rerr := os.ReadFile(s.path); rerr == nil && bytes.Equal(now, data) {
+			s.repos = edit.repos
+		}
 		return err
 	}
 	s.repos = edit.repos
