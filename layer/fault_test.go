@@ -253,3 +253,46 @@ func TestMetadataAndStatusAreTheDrivers(t *testing.T) {
 		t.Error("accessors")
 	}
 }
+
+// A layer whose removal was begun and failed keeps what is beneath it until the
+// next Open; that goes then, though its last other user went before.
+func TestWhatLiesBeneathAFailedRemovalIsNotForgotten(t *testing.T) {
+	root := t.TempDir()
+	seeded := open(t, root, nil)
+	base := seeded.add(archive(t, file{name: "base"}), "")
+	one := seeded.add(archive(t, file{name: "one"}), base.ChainID())
+	other := seeded.add(archive(t, file{name: "other"}), base.ChainID())
+	failing := one.CacheID()
+	ask := func(op, id string) error {
+		if op == "driver remove" && id == failing {
+			return errFault
+		}
+		return nil
+	}
+	s, err := Open(t.Context(), Options{Root: root, DriverName: "copy", Driver: faultyDriver{entryDriver{seeded.driver}, ask}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	release := func(chain ChainID) error {
+		l, err := s.Get(chain)
+		if err != nil {
+			return err
+		}
+		_, err = s.Release(t.Context(), l)
+		return err
+	}
+	if err := release(one.ChainID()); !errors.Is(err, errFault) {
+		t.Fatal(err)
+	}
+	if err := release(other.ChainID()); err != nil {
+		t.Fatal(err)
+	}
+	after := open(t, root, nil)
+	if err := after.Settle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if m := after.Map(); len(m) != 0 {
+		t.Errorf("%d layers are left", len(m))
+	}
+	after.nothingOrphaned()
+}

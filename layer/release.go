@@ -96,6 +96,9 @@ func (s *Store) collectOne(ctx context.Context, rec *record) (done bool, err err
 	s.mu.Unlock()
 
 	begun, err := s.destroy(ctx, rec)
+	if begun && err != nil {
+		err = oneLine(err, s.doubtBeneath(rec.parent))
+	}
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -112,6 +115,18 @@ func (s *Store) collectOne(ctx context.Context, rec *record) (done bool, err err
 		rec.parent.above--
 	}
 	return true, nil
+}
+
+// doubtBeneath notes the layers beneath one whose removal was begun and has
+// failed. They stay until Open has finished the removal; should they lose their
+// other users before that, nobody would think of them again.
+func (s *Store) doubtBeneath(rec *record) error {
+	var ids []string
+	for ; rec != nil; rec = rec.parent {
+		ids = append(ids, rec.cacheID)
+	}
+	_, err := s.intendAll(ids)
+	return err
 }
 
 // occupy marks chain IDs as busy and returns what ends that. s.mu is held

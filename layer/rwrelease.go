@@ -103,8 +103,11 @@ func (s *Store) removeRW(ctx context.Context, r *rwRef) ([]Removed, error) {
 	r.held = false
 	m.refs--
 	s.mu.Unlock()
-	if err != nil || m.parent == nil {
-		return nil, err // what is beneath stays until Open has finished the removal
+	if err != nil {
+		return nil, oneLine(err, s.doubtBeneath(m.parent)) // it stays until Open has finished the removal
+	}
+	if m.parent == nil {
+		return nil, nil
 	}
 	s.mu.Lock()
 	m.parent.above--
