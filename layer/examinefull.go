@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"math"
 	"path/filepath"
+	"strings"
 
 	"github.com/vbatts/tar-split/tar/storage"
 
@@ -69,22 +70,26 @@ func (s *Store) faultsOf(rec *record, err error) (out []Fault) {
 	return out
 }
 
-// apart takes joined errors apart.
+// apart takes joined errors apart. One that wraps several in a text of its own
+// stays whole.
 func apart(err error) []error {
 	if err == nil {
 		return nil
 	}
-	var file *FileError
-	if joined, ok := err.(interface{ Unwrap() []error }); ok && err != error(file) {
-		if _, is := err.(*FileError); !is {
-			var all []error
-			for _, e := range joined.Unwrap() {
-				all = append(all, apart(e)...)
-			}
-			return all
-		}
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
 	}
-	return []error{err}
+	var all []error
+	var texts []string
+	for _, e := range joined.Unwrap() {
+		all = append(all, apart(e)...)
+		texts = append(texts, e.Error())
+	}
+	if err.Error() != strings.Join(texts, "\n") {
+		return []error{err}
+	}
+	return all
 }
 
 // sizesOf are what a layer's size may be: what its archive's files have

@@ -27,7 +27,7 @@ type Options struct {
 // Run looks through the stores and tells report of each finding, which may end
 // it with an error.
 func Run(ctx context.Context, in Stores, opts Options, report func(Finding) error) error {
-	c := &checking{Stores: in, opts: opts, report: report, users: in.Images.Users(), advice: advised()}
+	c := &checking{Stores: in, opts: opts, report: report, users: in.Images.Users(), advice: advised(), blind: map[layer.ChainID]bool{}}
 	if err := in.Images.Examine(ctx, c.ofImage); err != nil {
 		return err
 	}
@@ -48,6 +48,7 @@ type checking struct {
 	opts   Options
 	report func(Finding) error
 	users  map[layer.ChainID][]image.ID
+	blind  map[layer.ChainID]bool // whose archive is not known any more, or not its tree
 	advice map[string]advice
 }
 
@@ -60,6 +61,9 @@ func (c *checking) ofImage(f image.Fault) error {
 }
 
 func (c *checking) ofLayer(f layer.Fault) error {
+	if f.Kind == layer.FaultRecord || f.Kind == layer.FaultTree {
+		c.blind[f.Chain] = true
+	}
 	found := Finding{Kind: string(f.Kind), Path: f.Path, Layer: f.Chain.String(), What: f.What}
 	for _, id := range c.users[f.Chain] {
 		found.Images = append(found.Images, id.String())
@@ -126,7 +130,15 @@ func (c *checking) contents(ctx context.Context) error {
 		if len(c.opts.Images) > 0 && !wanted[l.ChainID()] {
 			continue
 		}
-		err := v.ExamineContent(ctx, l.ChainID(), c.ofLayer)
+		if c.blind[l.ChainID()] {
+			continue // that was told, and there is nothing to compare
+		}
+		err := v.ExamineContent(ctx, l.ChainID(), func(f layer.Fault) error {
+			if f.Kind == layer.FaultContent && c.onBlind(l) {
+				return nil // so was that
+			}
+			return c.ofLayer(f)
+		})
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -138,6 +150,16 @@ func (c *checking) contents(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// onBlind tells whether a layer beneath cannot be compared.
+func (c *checking) onBlind(l layer.Layer) bool {
+	for p := l.Parent(); p != nil; p = p.Parent() {
+		if c.blind[p.ChainID()] {
+			return true
+		}
+	}
+	return false
 }
 
 // sorted puts each chain together, parents before children, so that none is
