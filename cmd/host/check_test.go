@@ -182,3 +182,22 @@ func TestCheckTellsOnlyWhatConcernsAnImage(t *testing.T) {
 		t.Errorf("%q", out)
 	}
 }
+
+func TestALostRecordIsOneFinding(t *testing.T) {
+	c := newCLI(t)
+	c.good("--driver", "vfs", "image", "load", "-q", "-i", richArchive(t))
+	layers := strings.Count(c.good("layer", "ls", "-q"), "\n")
+	records, err := filepath.Glob(filepath.Join(c.root, "image/vfs/layerdb/sha256/*/tar-split.json.gz"))
+	if err != nil || len(records) != layers || layers < 2 {
+		t.Fatal(records, layers, err)
+	}
+	for _, r := range records {
+		if err := os.Remove(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, _, code := c.do("check", "--full")
+	if found := strings.Count(out, "\n  what: "); code != exitCorrupt || found != layers || strings.Count(out, "record-unreadable: ") != layers {
+		t.Errorf("exit %d, %d findings of %d layers:\n%s", code, found, layers, out)
+	}
+}
