@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/bulkhead/bulkhead/image"
@@ -43,6 +44,9 @@ func (r *repair) configs(ctx context.Context) error {
 			chain := config.Chain()
 			if len(chain) == 0 || chain[len(chain)-1].String() != f.Layer {
 				continue
+			}
+			if slices.Contains(r.images.IDs(), o.ID) {
+				return "its image has its configuration again", nil
 			}
 			if err := r.config(ctx, o); err != nil {
 				return "", err
@@ -107,7 +111,7 @@ func (r *repair) removals(ctx context.Context) error {
 func (r *repair) orphans(ctx context.Context) error {
 	return r.each(ctx, func(f check.Finding) (string, error) {
 		if !r.opts.Ours {
-			return "", errors.New("on Docker's root it may be somebody's: see whose it is, and remove it by gc if it is nobody's")
+			return "", errors.New("on Docker's root it may be somebody's: see whose it is before you remove it")
 		}
 		err := r.Layers.KeepOrphan(ctx, filepath.Base(f.Path))
 		if errors.Is(err, layer.ErrNotFound) {

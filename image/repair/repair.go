@@ -160,10 +160,10 @@ func (r *repair) note(f check.Finding, did string, err error) {
 }
 
 // finish has what an earlier process left undone finished, unless images whose
-// layers nobody could tell would lose them by that.
+// layers nobody could tell would lose them by that, or there is no way.
 func (r *repair) finish(ctx context.Context) error {
 	for _, f := range r.found {
-		if _, failed := r.failed[keyOf(f)]; failed && f.Kind == string(image.FaultConfig) {
+		if _, failed := r.failed[keyOf(f)]; failed && (f.Kind == string(image.FaultConfig) || f.Kind == string(image.FaultNames)) {
 			return nil
 		}
 	}
