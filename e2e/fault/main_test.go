@@ -65,6 +65,6 @@ func (f *tally) print() {
 		all, losses = all+n[0], losses+n[2]
 	}
 	if all > 0 {
-		fmt.Printf("fault: in all: %d points, %d losses\n", all, losses)
+		fmt.Printf("fault: in all: %d points, %d losses (seed %d)\n", all, losses, *seed)
 	}
 }

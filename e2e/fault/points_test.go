@@ -21,18 +21,34 @@ func TestNothingIsLost(t *testing.T) {
 		weights += how.weight
 	}
 	each := share(0.6) / time.Duration(2*len(all))
+	turn := int(*seed)
 	for _, s := range all {
 		for _, driver := range []string{"overlay2", "vfs"} {
+			turn++
 			t.Run(s.name+"/"+driver, func(t *testing.T) {
 				began := time.Now()
 				g := newGround(t, s, driver, in)
 				left := max(each-time.Since(began), 0)
-				for _, how := range ways {
+				for _, how := range inTurn(ways, turn, left) {
 					t.Run(how.name, func(t *testing.T) { g.tryAll(t, how, left*time.Duration(how.weight)/time.Duration(weights)) })
 				}
 			})
 		}
 	}
+}
+
+// inTurn chooses ways to interrupt a command: all of them, or where there is
+// no time for that kills, power cuts and as many of the others as there is.
+func inTurn(ways []interruption, turn int, left time.Duration) []interruption {
+	others := int(left/time.Second) - 2
+	if *lasts == 0 || others >= len(ways)-2 {
+		return ways
+	}
+	chosen := slices.Clone(ways[:2])
+	for i := range max(others, 1) {
+		chosen = append(chosen, ways[2+(turn+i)%(len(ways)-2)])
+	}
+	return chosen
 }
 
 // share is a part of the time that there is.
