@@ -178,3 +178,17 @@ func TestContainersGoOnWhenLayersBeneathThemAreRepaired(t *testing.T) {
 		})
 	}
 }
+
+func TestDamageBehindDamageIsMendedToo(t *testing.T) {
+	archive := richArchive(t)
+	c := loadedWhole(t, "vfs", archive)
+	before := inventory(t, c.root, "vfs", false)
+	s := findStored(t, c.root, "vfs")
+	s.must(os.Remove(filepath.Join(s.low, "diff")))
+	s.must(os.Chmod(filepath.Join(s.topDir, "d/f"), 0o4777)) // cannot be seen while what is beneath is none
+	c.good("--driver", "vfs", "check", "--repair", "--from", archive)
+	c.good("--driver", "vfs", "check", "--full")
+	for _, diff := range differences(before, inventory(t, c.root, "vfs", false)) {
+		t.Error(diff)
+	}
+}

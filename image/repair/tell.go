@@ -8,13 +8,13 @@ import (
 	"github.com/bulkhead/bulkhead/layer"
 )
 
-// tell looks again and says of each finding what became of it. What is told
-// of the content of layers is mended with the layer, which is proven then.
+// tell looks again, as closely as before, and says of each finding what became
+// of it: layers that could not be read then may be damaged themselves.
 func (r *repair) tell(ctx context.Context, report func(Result) error) (left int, err error) {
 	if len(r.found) == 0 {
 		return 0, nil
 	}
-	again, err := r.look(ctx, false)
+	again, err := r.look(ctx, !r.opts.Quick)
 	if err != nil {
 		return 0, err
 	}
@@ -34,9 +34,6 @@ func (r *repair) tell(ctx context.Context, report func(Result) error) (left int,
 			} else if failure == nil {
 				failure = err
 			}
-			there = there || err != nil && byReading(f)
-		} else if byReading(f) {
-			there = true
 		}
 		switch {
 		case !there && len(res.Done) == 0:
@@ -58,18 +55,9 @@ func (r *repair) tell(ctx context.Context, report func(Result) error) (left int,
 			continue
 		}
 		left++
-		if err := report(Result{Finding: f, Left: "it came to light by the repair"}); err != nil {
+		if err := report(Result{Finding: f, Left: "it came to light by the repair: run it again"}); err != nil {
 			return left, err
 		}
 	}
 	return left, nil
-}
-
-// byReading tells of a finding that only reading layers brings to light.
-func byReading(f check.Finding) bool {
-	switch layer.FaultKind(f.Kind) {
-	case layer.FaultContent, layer.FaultFile, layer.FaultSize:
-		return true
-	}
-	return false
 }
