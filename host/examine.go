@@ -3,10 +3,7 @@ package host
 import (
 	"context"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/bulkhead/bulkhead/graphdriver"
-	"github.com/bulkhead/bulkhead/host/confine"
 )
 
 // ProbeLayer implements graphdriver.Prober: the module says what the layer's
@@ -46,30 +43,24 @@ func (d *Driver) LayersBeside(ctx context.Context, known func(id string) bool) (
 		}
 		return err
 	}
-	lister := confine.NewLister()
-	names, err := lister.List(d.home, ".", false)
+	names, err := d.home.Directories(".")
 	if err != nil {
 		return nil, err
 	}
-	for _, n := range names {
-		if n.Stat.Type() != unix.S_IFDIR {
-			continue
-		}
-		if isCacheID(n.Name) {
-			if err := ask(n.Name); err != nil {
+	for _, name := range names {
+		if isCacheID(name) {
+			if err := ask(name); err != nil {
 				return nil, err
 			}
 			continue
 		}
-		below, err := lister.List(d.home, n.Name, false)
+		below, err := d.home.Directories(name)
 		if err != nil {
 			return nil, err
 		}
-		for _, n := range below {
-			if n.Stat.Type() == unix.S_IFDIR {
-				if err := ask(n.Name); err != nil {
-					return nil, err
-				}
+		for _, name := range below {
+			if err := ask(name); err != nil {
+				return nil, err
 			}
 		}
 	}

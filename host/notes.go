@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,8 +20,13 @@ type notes struct {
 	readOnly bool
 
 	mu        sync.Mutex
-	bases     map[string]string // which layer lies where, nil before it is asked
-	readWrite bool              // some layer is to be written to; known once bases are
+	bases     *places // nil before it is asked
+	readWrite bool    // some layer is to be written to; known once bases are
+
+	// read holds the notes of layers that were read or written. Another process
+	// may add notes meanwhile, but takes none away that we may read: the root is
+	// locked.
+	cached sync.Map
 }
 
 // layerNote is what the host knows of one layer.
@@ -54,7 +58,7 @@ func (n *notes) claim(id, base string) error {
 	if err := n.free(id, base); err != nil {
 		return err
 	}
-	n.bases[base] = id
+	n.bases.add(base, id)
 	return nil
 }
 
@@ -69,12 +73,7 @@ func (n *notes) free(id, base string) error {
 	if err := n.load(); err != nil {
 		return err
 	}
-	for other, owner := range n.bases {
-		if owner != id && (other == base || strings.HasPrefix(other, base+"/") || strings.HasPrefix(base, other+"/")) {
-			return fmt.Errorf("layer %s cannot lie at %q, layer %s lies at %q: %w", id, base, owner, other, graphdriver.ErrCorrupt)
-		}
-	}
-	return nil
+	return n.bases.free(id, base)
 }
 
 // load reads where layers lie from their notes.
@@ -86,7 +85,7 @@ func (n *notes) load() error {
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	bases := map[string]string{}
+	bases := newPlaces()
 	for _, e := range names {
 		name, isNote := strings.CutSuffix(e.Name(), ".json")
 		id, isLayer := strings.CutPrefix(name, "layer-")
@@ -100,7 +99,7 @@ func (n *notes) load() error {
 		n.readWrite = n.readWrite || note.ReadWrite
 		for _, p := range []string{note.Base, note.Work} {
 			if p != "" {
-				bases[p] = id
+				bases.add(p, id)
 			}
 		}
 	}
@@ -139,22 +138,44 @@ func (n *notes) setWork(id, work string) error {
 		return err
 	}
 	note.Work = work
-	return n.keep("layer-"+id, note) // a container's layer needs the rest of it
+	return n.cache(id, note, n.keep("layer-"+id, note)) // a container's layer needs the rest of it
 }
 
 // layer reads the note of a layer; without one it is empty.
 func (n *notes) layer(id string) (layerNote, error) {
+	if note, ok := n.cached.Load(id); ok {
+		return note.(layerNote), nil
+	}
 	var out layerNote
-	_, err := n.read("layer-"+id, &out)
+	found, err := n.read("layer-"+id, &out)
+	if found && err == nil {
+		n.cached.Store(id, out)
+	}
 	return out, err
 }
 
-func (n *notes) setLayer(id string, note layerNote) error { return n.write("layer-"+id, note) }
+func (n *notes) setLayer(id string, note layerNote) error {
+	return n.cache(id, note, n.write("layer-"+id, note))
+}
+
+// cache remembers a note that was written, and forgets one that may have been.
+func (n *notes) cache(id string, note layerNote, err error) error {
+	if err != nil {
+		n.cached.Delete(id)
+		return err
+	}
+	n.cached.Store(id, note)
+	return nil
+}
 
 func (n *notes) dropLayer(id string) error {
+	note, err := n.layer(id)
 	n.mu.Lock()
-	maps.DeleteFunc(n.bases, func(_, owner string) bool { return owner == id })
+	if n.bases != nil && err == nil {
+		n.bases.removeAll(id, note.Base, note.Work)
+	}
 	n.mu.Unlock()
+	n.cached.Delete(id)
 	return n.drop("layer-" + id)
 }
 

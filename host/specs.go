@@ -208,10 +208,15 @@ func within(dir, other string) bool { return strings.HasPrefix(dir+"/", other+"/
 // parent is the layer beneath one, "" for none.
 func (d *Driver) parent(id string) (string, error) {
 	note, err := d.notes.layer(id)
+	return d.below(id, note), err
+}
+
+// below is what a layer's note says is beneath it, or else the layer store.
+func (d *Driver) below(id string, note layerNote) string {
 	if note.Created == nil && note.Parent == "" {
-		note.Parent = d.lineage.of(id)
+		return d.lineage.of(id)
 	}
-	return note.Parent, err
+	return note.Parent
 }
 
 // linked is a layer and where its entries lie.
@@ -241,9 +246,7 @@ func (d *Driver) chain(ctx context.Context, id string, self bool) ([]linked, err
 			}
 			out = append(out, linked{at, base})
 		}
-		if at, err = d.parent(at); err != nil {
-			return nil, err
-		}
+		at = d.below(at, note)
 	}
 	return out, nil
 }

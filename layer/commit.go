@@ -138,21 +138,7 @@ func (ses *Session) giveWay(ctx context.Context, there map[*record]*record) (err
 		instead[rec] = again
 	}
 	old := ses.pending
-	ses.pending = nil
-	ses.owned = slices.DeleteFunc(ses.owned, func(rec *record) bool { return instead[rec] != nil })
-	for _, rec := range old {
-		to := instead[rec]
-		switch {
-		case to == nil:
-			ses.pending = append(ses.pending, rec)
-		case there[rec] == nil:
-			s.own(to)
-			ses.pending, ses.owned = append(ses.pending, to), append(ses.owned, to)
-		}
-		if to != nil {
-			s.redirect(rec, to)
-		}
-	}
+	ses.replace(there, instead)
 	for _, rec := range slices.Backward(old) {
 		if instead[rec] != nil {
 			_, derr := s.disown(ctx, rec)
@@ -160,6 +146,31 @@ func (ses *Session) giveWay(ctx context.Context, there map[*record]*record) (err
 		}
 	}
 	return err
+}
+
+// replace puts other layers in the place of the session's.
+func (ses *Session) replace(there, instead map[*record]*record) {
+	ses.mu.Lock()
+	defer ses.mu.Unlock()
+	old := ses.pending
+	ses.pending = nil
+	clear(ses.byChain)
+	ses.owned = slices.DeleteFunc(ses.owned, func(rec *record) bool { return instead[rec] != nil || slices.Contains(old, rec) })
+	for _, rec := range old {
+		to := instead[rec]
+		switch {
+		case to == nil:
+			ses.have(rec)
+		case there[rec] == nil:
+			ses.s.own(to)
+			ses.have(to)
+		}
+		if to != nil {
+			ses.s.redirect(rec, to)
+			ses.given[to] = append(ses.given[to], ses.given[rec]...)
+			delete(ses.given, rec)
+		}
+	}
 }
 
 // own makes a layer one session's more, which others that want the same may
@@ -227,7 +238,10 @@ func (ses *Session) publishAll(ctx context.Context) ([]string, error) {
 func (ses *Session) keepGiven(rec *record) {
 	ses.mu.Lock()
 	defer ses.mu.Unlock()
-	ses.given = slices.DeleteFunc(ses.given, func(r *ref) bool { return rec == nil || r.rec.Load() == rec })
+	if rec == nil {
+		clear(ses.given)
+	}
+	delete(ses.given, rec)
 }
 
 // unwritten is why one of them could not be written out.

@@ -166,16 +166,23 @@ func (s *Store) examineLayers(ctx context.Context, report func(Fault) error) err
 			return err
 		}
 	}
-	for _, rec := range s.sorted() {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
+	all := s.sorted()
+	found := make([][]Fault, len(all))
+	err := abreast(ctx, len(all), func(ctx context.Context, i int) error {
+		rec := all[i]
 		if err := s.examineRecord(rec); err != nil {
-			if err := report(s.fault(FaultRecord, filepath.Join(rec.dir, fileTarSplit), rec.chain, "%v", err)); err != nil {
-				return err
-			}
+			found[i] = append(found[i], s.fault(FaultRecord, filepath.Join(rec.dir, fileTarSplit), rec.chain, "%v", err))
 		}
-		if err := s.examineTree(ctx, rec.cacheID, rec.chain, report); err != nil {
+		return s.examineTree(ctx, rec.cacheID, rec.chain, func(f Fault) error {
+			found[i] = append(found[i], f)
+			return nil
+		})
+	})
+	if err != nil {
+		return err
+	}
+	for _, f := range slices.Concat(found...) {
+		if err := report(f); err != nil {
 			return err
 		}
 	}
@@ -208,6 +215,13 @@ func (s *Store) examineTree(ctx context.Context, id string, chain ChainID, repor
 	if driver == nil {
 		return nil
 	}
+	p, probes := driver.(graphdriver.Prober)
+	var bad error
+	if probes {
+		if bad = p.ProbeLayer(ctx, id); bad == nil {
+			return nil
+		}
+	}
 	place := filepath.Join(s.opts.DriverHome, id)
 	ok, err := driver.Exists(ctx, id)
 	switch {
@@ -217,16 +231,8 @@ func (s *Store) examineTree(ctx context.Context, id string, chain ChainID, repor
 		return report(s.fault(FaultBuild, place, chain, "%v", err))
 	case !ok:
 		return report(s.fault(FaultTree, place, chain, "driver %s has no layer of that id", s.opts.DriverName))
-	}
-	p, ok := driver.(graphdriver.Prober)
-	if !ok {
-		return nil
-	}
-	if err := p.ProbeLayer(ctx, id); err != nil {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		return report(s.fault(FaultBuild, place, chain, "%v", err))
+	case bad != nil:
+		return report(s.fault(FaultBuild, place, chain, "%v", bad))
 	}
 	return nil
 }
@@ -271,7 +277,7 @@ func (s *Store) orphans(ctx context.Context) ([]string, error) {
 		return nil, ctx.Err()
 	}
 	known := map[string]bool{}
-	layers, removing, err := s.at.scan()
+	layers, removing, err := s.at.scan(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/bulkhead/bulkhead/graphdriver"
 	"github.com/bulkhead/bulkhead/graphdriver/layertar"
 	"github.com/bulkhead/bulkhead/layer/buildkit"
@@ -178,7 +180,7 @@ func (g *gathering) unfinished(ctx context.Context) error {
 			return err
 		}
 	}
-	_, removing, err := g.s.at.scan()
+	_, removing, err := g.s.at.scan(ctx)
 	if err != nil {
 		return err
 	}
@@ -265,7 +267,7 @@ func (s *Store) live(ctx context.Context) (map[string]bool, error) {
 		return nil, err
 	}
 	live := builder.IDs
-	layers, _, err := s.at.scan()
+	layers, _, err := s.at.scan(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -314,7 +316,7 @@ func (s *Store) Free(ctx context.Context, w Waste) error {
 			}
 			return s.discard(ctx, id)
 		}
-		f := readFound(s.at.chains(), id, "")
+		f := readFound(unix.AT_FDCWD, filepath.Join(s.at.chains(), id), "", false)
 		if f.cacheID != "" && !live[f.cacheID] {
 			if err := s.opts.Driver.Remove(ctx, f.cacheID); err != nil {
 				return err

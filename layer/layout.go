@@ -33,6 +33,7 @@ const (
 type layout struct {
 	db    string // moby's layerdb
 	state string // our own
+	sizes bool   // see Options.Sizes
 }
 
 func newLayout(root, driver string) layout {

@@ -1,15 +1,20 @@
 package layer
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
+	"golang.org/x/sys/unix"
 
 	"github.com/bulkhead/bulkhead/graphdriver"
 )
@@ -28,7 +33,7 @@ type found struct {
 
 // scan reads all layer directories: layers, and those whose removal has
 // begun.
-func (l layout) scan() (layers, removing []found, err error) {
+func (l layout) scan(ctx context.Context) (layers, removing []found, err error) {
 	entries, err := os.ReadDir(l.chains())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, nil
@@ -36,26 +41,37 @@ func (l layout) scan() (layers, removing []found, err error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("read the layer store: %w", err)
 	}
-	for _, e := range entries {
-		if !e.IsDir() {
-			continue
-		}
-		if name, ok := removingChain(e.Name()); ok {
-			hex, _, _ := strings.Cut(name, "-")
-			f := readFound(l.chains(), e.Name(), hex)
-			removing = append(removing, f)
-			continue
-		}
-		layers = append(layers, readFound(l.chains(), e.Name(), e.Name()))
+	dir, err := os.Open(l.chains())
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the layer store: %w", err)
 	}
-	return layers, removing, nil
+	defer dir.Close()
+	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return !e.IsDir() })
+	all := make([]found, len(entries))
+	err = abreast(ctx, len(entries), func(_ context.Context, i int) error {
+		name := entries[i].Name()
+		hex, removing := removingChain(name)
+		if removing {
+			hex, _, _ = strings.Cut(hex, "-")
+		}
+		all[i] = readFound(int(dir.Fd()), name, hex, l.sizes)
+		return nil
+	})
+	for _, f := range all {
+		if strings.HasSuffix(f.name, suffixRemoving) {
+			removing = append(removing, f)
+		} else {
+			layers = append(layers, f)
+		}
+	}
+	return layers, removing, err
 }
 
-// readFound reads one directory. It goes on after a fault, since a cache ID
+// readFound reads one directory, by its name in an open one. It goes on after a fault, since a cache ID
 // or a parent that can be read still tells what to keep.
-func readFound(base, name, hex string) found {
+func readFound(base int, name, hex string, sizes bool) found {
 	f := found{name: name, chain: ChainID(digest.NewDigestFromEncoded(digest.SHA256, hex))}
-	dir := filepath.Join(base, name)
+	read := func(file string) (string, error) { return readTextAt(base, name, file) }
 	var errs []error
 	fault := func(err error) {
 		if err != nil {
@@ -65,19 +81,14 @@ func readFound(base, name, hex string) found {
 	if !validSHA256(digest.Digest(f.chain)) {
 		fault(errors.New("its name is not a SHA-256 sum"))
 	}
-	text, err := readText(dir, fileDiff)
-	fault(err)
-	if f.diff = DiffID(text); err == nil && !validSHA256(digest.Digest(text)) {
-		fault(fmt.Errorf("%s holds %.80q, not a digest", fileDiff, text))
-	}
-	text, err = readText(dir, fileParent)
+	text, err := read(fileParent)
 	if !errors.Is(err, fs.ErrNotExist) {
 		fault(err)
 		if f.parent = ChainID(text); err == nil && !validSHA256(digest.Digest(text)) {
 			fault(fmt.Errorf("%s holds %.80q, not a digest", fileParent, text))
 		}
 	}
-	text, err = readText(dir, fileSize)
+	text, err = read(fileSize)
 	fault(err)
 	if err == nil {
 		f.size, err = strconv.ParseInt(text, 10, 64)
@@ -85,7 +96,16 @@ func readFound(base, name, hex string) found {
 			fault(fmt.Errorf("%s holds %.80q, not a size", fileSize, text))
 		}
 	}
-	text, err = readText(dir, fileCacheID)
+	if sizes {
+		f.err = oneLine(errs...)
+		return f
+	}
+	text, err = read(fileDiff)
+	fault(err)
+	if f.diff = DiffID(text); err == nil && !validSHA256(digest.Digest(text)) {
+		fault(fmt.Errorf("%s holds %.80q, not a digest", fileDiff, text))
+	}
+	text, err = read(fileCacheID)
 	fault(err)
 	if err == nil {
 		if err = graphdriver.ValidateID(text); err == nil {
@@ -103,16 +123,44 @@ func readFound(base, name, hex string) found {
 // maxText is more than any of these files needs.
 const maxText = 4 << 10
 
-func readText(dir, name string) (string, error) {
-	st, err := os.Lstat(filepath.Join(dir, name))
-	if err != nil {
-		return "", err
-	}
-	if !st.Mode().IsRegular() || st.Size() > maxText {
+func readText(dir, name string) (string, error) { return readTextAt(unix.AT_FDCWD, dir, name) }
+
+// readTextAt reads a file of a directory that lies in an open one.
+func readTextAt(at int, dir, name string) (string, error) {
+	path := dir + "/" + name
+	fd, err := openNow(at, path)
+	if errors.Is(err, unix.ELOOP) || errors.Is(err, unix.ENXIO) {
 		return "", fmt.Errorf("%s is not a small regular file", name)
 	}
-	b, err := os.ReadFile(filepath.Join(dir, name))
-	return strings.TrimSpace(string(b)), err
+	if err != nil {
+		return "", &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	f := openFile{fd}
+	defer f.Close()
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return "", &fs.PathError{Op: "stat", Path: path, Err: err}
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG || st.Size > maxText {
+		return "", fmt.Errorf("%s is not a small regular file", name)
+	}
+	var buf [maxText + 1]byte
+	n, err := f.Read(buf[:])
+	if err == io.EOF {
+		err = nil
+	}
+	return string(bytes.TrimSpace(buf[:n])), err
+}
+
+// openNow opens what may be anything without waiting for it. There are many of
+// these files, and os.File costs more than reading one.
+func openNow(at int, path string) (fd int, err error) {
+	for {
+		fd, err = unix.Openat(at, path, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+		if err != unix.EINTR {
+			return fd, err
+		}
+	}
 }
 
 // build makes records of what was found; it tells which are unusable.
@@ -141,6 +189,7 @@ func (l layout) build(layers []found) (map[ChainID]*record, []error) {
 			}
 		}
 		r := newRecord(parent, f.diff, f.cacheID, f.size)
+		r.chain = f.chain // without a diff ID it cannot be told
 		r.dir = filepath.Join(l.chains(), f.name)
 		records[r.chain] = r
 		if parent != nil {

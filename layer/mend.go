@@ -45,13 +45,13 @@ func (s *Store) Mend(ctx context.Context, want Want, from func(context.Context) 
 	if _, err := s.driver(); err != nil {
 		return nil, err
 	}
-	m, err := s.newMending(want)
+	m, err := s.newMending(ctx, want)
 	if err != nil {
 		return nil, err
 	}
 	err = m.run(ctx, from)
 	err = oneLine(err, m.home.Close(), m.db.Close())
-	return m.did, oneLine(err, s.reload())
+	return m.did, oneLine(err, s.reload(ctx))
 }
 
 // mending is one Mend under way.
@@ -69,7 +69,7 @@ type mending struct {
 	did      []string
 }
 
-func (s *Store) newMending(want Want) (*mending, error) {
+func (s *Store) newMending(ctx context.Context, want Want) (*mending, error) {
 	m := &mending{s: s, want: want, chain: want.ChainID(), others: map[string]bool{}}
 	if !validSHA256(digest.Digest(m.chain)) {
 		return nil, fmt.Errorf("%q is no layer", m.chain)
@@ -81,7 +81,7 @@ func (s *Store) newMending(want Want) (*mending, error) {
 		}
 	}
 	m.undo = s.NewUndo("what a repair of layer " + m.chain.String() + " replaced")
-	layers, removing, err := s.at.scan()
+	layers, removing, err := s.at.scan(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -291,8 +291,8 @@ func (m *mending) adopt(ctx context.Context, rec *record) (*record, error) {
 }
 
 // reload looks at the disk again.
-func (s *Store) reload() error {
-	layers, _, err := s.at.scan()
+func (s *Store) reload(ctx context.Context) error {
+	layers, _, err := s.at.scan(ctx)
 	if err != nil {
 		return err
 	}
@@ -310,8 +310,8 @@ func (s *Store) reload() error {
 // Missing says of the layers whose directories are damaged what they have to
 // be, as far as the directories tell: a chain ID is a digest over what is
 // beneath and the layer's own.
-func (s *Store) Missing() (out []Want) {
-	layers, _, err := s.at.scan()
+func (s *Store) Missing(ctx context.Context) (out []Want) {
+	layers, _, err := s.at.scan(ctx)
 	if err != nil {
 		return nil
 	}

@@ -24,7 +24,7 @@ func (s *Store) MendContainer(ctx context.Context, name string, aside bool) (did
 	for _, f := range mounts {
 		if f.name == name || f.mountID == name || f.initID == name {
 			did, err = s.mendContainer(ctx, f, aside)
-			return did, oneLine(err, s.reload())
+			return did, oneLine(err, s.reload(ctx))
 		}
 	}
 	return nil, fmt.Errorf("container %s: %w", name, ErrNotFound)

@@ -37,7 +37,7 @@ func (s *Store) Sharing() (out []ChainID) {
 
 // TakeBack undoes the beginning of a removal of a layer that is used all the
 // same; it is as good as it still is.
-func (s *Store) TakeBack(dir string) error {
+func (s *Store) TakeBack(ctx context.Context, dir string) error {
 	hex, removing := strings.CutSuffix(filepath.Base(dir), suffixRemoving)
 	hex, _, _ = strings.Cut(hex, "-")
 	chain := ChainID(digest.NewDigestFromEncoded(digest.SHA256, hex))
@@ -51,7 +51,7 @@ func (s *Store) TakeBack(dir string) error {
 	if err := s.disk.rename(filepath.Join(s.at.chains(), filepath.Base(dir)), place); err != nil {
 		return err
 	}
-	return oneLine(s.disk.sync(s.at.chains()), s.reload())
+	return oneLine(s.disk.sync(s.at.chains()), s.reload(ctx))
 }
 
 // RemovalOf is the layer whose removal a directory of that name began.

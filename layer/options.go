@@ -33,6 +33,10 @@ type Options struct {
 	// Damaged opens a store to mend it (Mend): what an earlier process left
 	// undone is left so, and a layer that the driver cannot seal is no error.
 	Damaged bool
+	// Sizes opens to tell what a listing of images does, from half as many
+	// files: layers have no diff ID and no cache ID, and one is not known as
+	// unusable for want of these. It needs ReadOnly and no Driver.
+	Sizes bool
 	// Log may be nil.
 	Log *zap.Logger
 	// Compression is the gzip level of tar-split data, 1 to 9. The default
@@ -81,6 +85,9 @@ func (o Options) fill() (Options, error) {
 	}
 	if o.DriverHome == "" {
 		o.DriverHome = filepath.Join(o.Root, o.DriverName)
+	}
+	if o.Sizes && (!o.ReadOnly || o.Driver != nil) {
+		return o, errors.New("layer store: to be opened for sizes, and for something else")
 	}
 	if o.Compression == 0 {
 		o.Compression = 1

@@ -214,7 +214,7 @@ func (ses *Session) share(chain ChainID, on onto) Layer {
 		return nil
 	}
 	rec.owners++
-	ses.owned, ses.pending = append(ses.owned, rec), append(ses.pending, rec)
+	ses.have(rec)
 	return ses.take(rec)
 }
 
@@ -236,7 +236,7 @@ func (ses *Session) add(b *building, rec *record) (l Layer, lost *record) {
 		if rec != nil {
 			rec.owners++
 			rec.unwritten = ses.unwritten
-			ses.owned, ses.pending = append(ses.owned, rec), append(ses.pending, rec)
+			ses.have(rec)
 			if s.pending[rec.chain] == nil {
 				s.pending[rec.chain] = rec
 			}

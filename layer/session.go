@@ -37,7 +37,10 @@ type Session struct {
 	mu      sync.Mutex
 	owned   []*record // what it registered, parents before children
 	pending []*record // those of it that are not committed
-	given   []*ref    // references on what was not committed then
+	// byChain finds what is pending.
+	byChain map[ChainID]*record
+	// given are references on what was not committed when they were given.
+	given map[*record][]*ref
 	// unwritten is why WriteOut failed: a later sync would not tell of it again.
 	unwritten error
 	intents   []string // cache IDs that Expect put into the journal, not used yet
@@ -59,7 +62,8 @@ func (s *Store) NewSession(ctx context.Context) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Session{s: s, home: home, db: db, promised: map[ChainID]bool{}, changed: make(chan struct{})}, nil
+	return &Session{s: s, home: home, db: db, byChain: map[ChainID]*record{}, given: map[*record][]*ref{},
+		promised: map[ChainID]bool{}, changed: make(chan struct{})}, nil
 }
 
 // openForSync opens what a commit syncs: the driver's home and the layerdb.
@@ -193,7 +197,7 @@ func (ses *Session) lookup(id ChainID) Layer {
 func (ses *Session) take(rec *record) *ref {
 	r := ses.s.take(rec)
 	if rec.pending {
-		ses.given = append(ses.given, r)
+		ses.given[rec] = append(ses.given[rec], r)
 	}
 	return r
 }
@@ -203,12 +207,18 @@ func (ses *Session) locate(id ChainID) *record {
 	if rec := ses.s.layers[id]; rec != nil {
 		return rec
 	}
-	for _, rec := range ses.pending {
-		if rec.chain == id {
-			return rec
-		}
+	if rec := ses.byChain[id]; rec != nil && rec.pending && !rec.gone {
+		return rec
 	}
 	return nil
+}
+
+// have makes a layer the session's. ses.mu is held.
+func (ses *Session) have(rec *record) {
+	ses.owned, ses.pending = append(ses.owned, rec), append(ses.pending, rec)
+	if ses.byChain[rec.chain] == nil {
+		ses.byChain[rec.chain] = rec
+	}
 }
 
 // Close ends the session. What was not committed is removed, also when ctx
@@ -224,10 +234,12 @@ func (ses *Session) Close(ctx context.Context) error {
 		ses.writing.Wait()
 		errs = append(errs, ses.home.Close(), ses.db.Close())
 	}
-	for _, r := range ses.given {
-		_, err := ses.s.Release(context.WithoutCancel(ctx), r)
-		if !errors.Is(err, ErrNotRetained) {
-			errs = append(errs, err)
+	for _, refs := range ses.given {
+		for _, r := range refs {
+			_, err := ses.s.Release(context.WithoutCancel(ctx), r)
+			if !errors.Is(err, ErrNotRetained) {
+				errs = append(errs, err)
+			}
 		}
 	}
 	var settled []string
@@ -240,7 +252,9 @@ func (ses *Session) Close(ctx context.Context) error {
 	}
 	slices.Reverse(settled)
 	errs = append(errs, ses.s.settled(append(settled, ses.intents...)))
-	ses.owned, ses.pending, ses.given, ses.intents = nil, nil, nil, nil
+	ses.owned, ses.pending, ses.intents = nil, nil, nil
+	clear(ses.byChain)
+	clear(ses.given)
 	return oneLine(errs...)
 }
 

@@ -63,13 +63,14 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 		busy: make(map[ChainID]chan struct{}), naming: make(map[string]chan struct{}),
 		building: make(map[ChainID]*building), pending: make(map[ChainID]*record),
 	}
+	s.at.sizes = opts.Sizes
 	writable := !opts.ReadOnly && opts.Driver != nil
 	if writable {
 		if err := s.prepare(); err != nil {
 			return nil, err
 		}
 	}
-	found, removing, err := s.at.scan()
+	found, removing, err := s.at.scan(ctx)
 	if err != nil {
 		return nil, err
 	}

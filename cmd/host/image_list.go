@@ -34,7 +34,7 @@ func (a *app) imageList() *cobra.Command {
 				a.cfg.Driver = wanted[0] // of several beneath the root
 			}
 			opts.Usage = shape.usage
-			return a.with(cmd.Context(), list, func(o *opened) error {
+			return a.with(cmd.Context(), sizes, func(o *opened) error {
 				images, err := o.Images.List(cmd.Context(), opts)
 				if err != nil {
 					return err

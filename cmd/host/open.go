@@ -22,6 +22,9 @@ type access int
 const (
 	// list reads what is noted of images and layers: no driver, no lock.
 	list access = iota
+	// sizes is list of images alone: of layers it reads what they are beneath
+	// and how large.
+	sizes
 	// names changes what images are called: no driver.
 	names
 	// read reads the content of layers.
@@ -120,7 +123,7 @@ func (a *app) checkRoot(purpose access) error {
 func (a *app) openStores(ctx context.Context, o *opened, driver graphdriver.Driver, purpose access) (err error) {
 	o.Layers, err = layer.Open(ctx, layer.Options{
 		Root: a.cfg.Root, DriverName: o.driverName, Driver: driver,
-		ReadOnly: !purpose.changesLayers(), Damaged: purpose == mend, Log: a.log,
+		ReadOnly: !purpose.changesLayers(), Damaged: purpose == mend, Sizes: purpose == sizes, Log: a.log,
 	})
 	if err != nil {
 		return err
@@ -133,7 +136,7 @@ func (a *app) openStores(ctx context.Context, o *opened, driver graphdriver.Driv
 func (a *app) openImages(ctx context.Context, o *opened, purpose access) (*image.Store, error) {
 	return image.Open(ctx, image.Options{
 		Root: a.cfg.Root, DriverName: o.driverName, Layers: o.Layers, DriverMetadata: o.Layers.Driver() != nil,
-		ReadOnly: purpose == list || purpose == read || purpose == examine, Damaged: purpose == examine || purpose == mend, Log: a.log,
+		ReadOnly: purpose == list || purpose == sizes || purpose == read || purpose == examine, Damaged: purpose == examine || purpose == mend, Log: a.log,
 	})
 }
 

@@ -89,6 +89,35 @@ func (d *Dir) each(p string, want []string, room func(n int), visit func(dirfd i
 	return nil
 }
 
+// Directories are the names in a directory that are directories, sorted by their
+// bytes.
+func (d *Dir) Directories(p string) ([]string, error) {
+	fd, err := d.open(p, unix.O_RDONLY|unix.O_DIRECTORY, 0, NoLinks)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(fd)
+	raw, err := readNames(fd)
+	if err != nil {
+		return nil, &PathError{Op: "read directory", Path: p, Err: err}
+	}
+	var out []string
+	for _, n := range raw {
+		is := n.typ == unix.DT_DIR
+		if n.typ == unix.DT_UNKNOWN {
+			st, err := statAt(fd, n.name)
+			if err != nil && err != unix.ENOENT {
+				return nil, &PathError{Op: "read", Path: join(clean(p), n.name), Err: err}
+			}
+			is = err == nil && st.Type() == unix.S_IFDIR
+		}
+		if is {
+			out = append(out, n.name)
+		}
+	}
+	return out, nil
+}
+
 func (l *Lister) attrs(rec *records, dirfd int, n *Name, digest, looks bool, opaque string) error {
 	fd, err := unix.Openat(dirfd, n.Name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {

@@ -103,7 +103,7 @@ func (r *repair) removals(ctx context.Context) error {
 			return "", nil
 		}
 		r.layers[chain] = true
-		return "an image has the layer: its removal was undone", r.Layers.TakeBack(r.path(f))
+		return "an image has the layer: its removal was undone", r.Layers.TakeBack(ctx, r.path(f))
 	}, string(layer.FaultRemoving))
 }
 

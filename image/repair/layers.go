@@ -19,7 +19,7 @@ import (
 // since what is beneath was mended.
 func (r *repair) mendLayers(ctx context.Context) error {
 	r.damaged()
-	order := r.order()
+	order := r.order(ctx)
 	touched := map[layer.ChainID]bool{}
 	for _, chain := range order {
 		want := r.wants[chain]
@@ -83,7 +83,7 @@ func (r *repair) damaged() {
 // order lists all layers that are known to have to be there, and what each has
 // to be: of the images chosen, and where none was, of all and whatever else is
 // stored.
-func (r *repair) order() (out []layer.ChainID) {
+func (r *repair) order(ctx context.Context) (out []layer.ChainID) {
 	add := func(parent layer.ChainID, diff layer.DiffID) layer.ChainID {
 		w := layer.Want{Parent: parent, Diff: diff}
 		if _, known := r.wants[w.ChainID()]; !known {
@@ -128,7 +128,7 @@ func (r *repair) order() (out []layer.ChainID) {
 	for _, chain := range chains {
 		all(stored[chain])
 	}
-	for _, w := range r.Layers.Missing() {
+	for _, w := range r.Layers.Missing(ctx) {
 		add(w.Parent, w.Diff)
 	}
 	return out

@@ -177,7 +177,7 @@ func layouts() []Case {
 		{
 			Name: "foreign layer", CVE: "CVE-2020-15157",
 			What:    "urls that whoever loads would fetch, with his credentials (containerd)",
-			Verdict: Refused, Says: "not in the archive",
+			Verdict: Refused, Says: "neither in the archive nor stored",
 			write: oci{manifest: func(l *layout, man m, out string) {
 				d := man["layers"].([]any)[0].(m)
 				delete(l.blobs, blobPath(d["digest"].(string)))
