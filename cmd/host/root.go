@@ -42,7 +42,7 @@ func (a *app) rootCommand() *cobra.Command {
 	root.SetVersionTemplate("bulkhead {{.Version}}\n")
 	root.SetHelpCommand(helpCommand(root))
 	group(root,
-		a.imageCommand(), a.layerCommand(), a.mountCommand(), a.umountCommand(), a.checkCommand(), a.dfCommand(), a.gcCommand(), a.convertCommand(), a.driverCommand(), a.configCommand(), a.versionCommand())
+		a.imageCommand(), a.layerCommand(), a.mountCommand(), a.umountCommand(), a.checkCommand(), a.dfCommand(), a.gcCommand(), a.convertCommand(), a.migrateCommand(), a.driverCommand(), a.configCommand(), a.versionCommand())
 	return root
 }
 

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"go.uber.org/zap"
@@ -23,6 +24,7 @@ type Graph struct {
 	root     string // <root>/graph
 	driver   graphdriver.Driver
 	index    *index
+	bare     []string         // see Bare
 	locks    *layerlock.Table // by image ID
 	retained *retained
 }
@@ -112,6 +114,8 @@ func (g *Graph) restore(ctx context.Context) error {
 		}
 		if known {
 			ids = append(ids, id)
+		} else {
+			g.bare = append(g.bare, id)
 		}
 	}
 	g.index = newIndex(ids)
@@ -119,6 +123,13 @@ func (g *Graph) restore(ctx context.Context) error {
 	g.tellParents()
 	return g.seal(ctx, ids...)
 }
+
+// IDs are those of all images, damaged ones too, sorted.
+func (g *Graph) IDs() []string { return g.index.all() }
+
+// Bare are the IDs that had a directory, but no layer in the driver, when the
+// graph was opened: images of another driver, or what was left of some.
+func (g *Graph) Bare() []string { return slices.Clone(g.bare) }
 
 // tellParents tells the driver which of its layers lies on which.
 func (g *Graph) tellParents() {
@@ -177,6 +188,18 @@ func (g *Graph) Get(ctx context.Context, name string) (*Image, error) {
 	}
 	defer release()
 	return g.sized(ctx, id)
+}
+
+// Unsized is Get of a whole ID, without asking the driver for a size that is
+// not noted: it is below 0 then.
+func (g *Graph) Unsized(ctx context.Context, id string) (*Image, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if !g.index.has(id) {
+		return nil, fmt.Errorf("could not find image: %w", &NotFoundError{Name: id})
+	}
+	return g.load(id)
 }
 
 // sized loads an image that the caller has locked, with its size.
