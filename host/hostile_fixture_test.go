@@ -150,6 +150,8 @@ func (s *siege) attack(via, name string) error {
 		return err
 	case "apply_diff":
 		return s.apply(ctx, id)
+	case "repair":
+		return s.d.MendLayer(ctx, id, "sealed")
 	}
 	return fmt.Errorf("no method %q", via)
 }

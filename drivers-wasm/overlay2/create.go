@@ -78,16 +78,30 @@ func (d *Driver) Remove(c *guest.Call) error {
 		return nil // no layer has that name
 	}
 	link, err := readLink(c, c.ID)
-	switch err {
-	case nil:
+	if err == abi.NotFound || err == abi.Corrupt {
+		// Removed in part before, or the power went when the link had been
+		// written and the file had not.
+		link, err = lostLink(c, c.ID)
+	}
+	if err != nil {
+		return err
+	}
+	if link != "" {
 		if err := c.TreeRemove(0, links+"/"+link); err != nil {
 			return err
 		}
-	case abi.NotFound: // removed in part before
-	case abi.Corrupt: // then its link stays, and leads nowhere
-		c.Log(abi.LogWarn, "layer "+c.ID+": the file link is damaged; its link is left")
-	default:
-		return err
 	}
 	return c.TreeRemove(0, c.ID)
+}
+
+// lostLink finds the short name of a layer whose file does not tell it: "" if
+// there is none, or no such layer.
+func lostLink(c *guest.Call, id string) (string, error) {
+	if ok, err := c.DirExists(id); !ok || err != nil {
+		return "", err
+	}
+	if ok, err := c.DirExists(links); !ok || err != nil {
+		return "", nil // then nothing leads to the layer
+	}
+	return leadingTo(c, id)
 }

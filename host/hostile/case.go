@@ -31,6 +31,7 @@ func Groups() []Group {
 		{"Handles, stacks and listings", "guest/handles_wasip1.go", handles()},
 		{"Trees and the home itself", "guest/trees_wasip1.go", trees()},
 		{"Archives and output", "guest/streams_wasip1.go", streams()},
+		{"Repairs", "guest/repair_wasip1.go", repairs()},
 		{"Lies", "guest/protocol_wasip1.go", lies()},
 	}
 }
@@ -39,7 +40,7 @@ func Groups() []Group {
 func Methods() []string {
 	return []string{
 		"create", "create_read_write", "remove", "get", "put", "exists", "status", "get_metadata", "cleanup",
-		"diff", "changes", "apply_diff", "diff_size", "diff_getter",
+		"diff", "changes", "apply_diff", "diff_size", "diff_getter", "repair",
 	}
 }
 

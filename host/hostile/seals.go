@@ -10,7 +10,7 @@ func seals() []Case {
 		"rename-above-import", "rename-over-import", "xattr-set", "xattr-remove", "tree-remove", "tree-remove-base", "tree-remove-above",
 		"tree-copy-into", "by-base", "by-base-itself", "twin-chmod", "twin-lchown", "twin-lutimes", "twin-xattr",
 	}
-	writing := []string{"create", "create_read_write", "remove", "cleanup", "apply_diff", "get", "put"}
+	writing := []string{"create", "create_read_write", "remove", "cleanup", "apply_diff", "get", "put", "repair"}
 	reading := []string{"exists", "status", "get_metadata", "diff", "changes", "diff_size", "diff_getter"}
 	var out []Case
 	for _, name := range append(wasi, imports...) {

@@ -14,7 +14,7 @@ type attack func(c *call) int32
 // attacks is what this driver can do.
 func attacks() map[string]attack {
 	all := map[string]attack{}
-	for _, add := range []func(map[string]attack){escapes, seals, limits, protocol, applying, emitting, lies, budgets, handles, trees, races} {
+	for _, add := range []func(map[string]attack){escapes, seals, limits, protocol, applying, emitting, lies, budgets, handles, trees, races, repairs} {
 		add(all)
 	}
 	return all

@@ -82,7 +82,7 @@ func (c *call) honest() int32 {
 		b = abi.AppendFieldString(b, abi.FieldDriverVersion, "1")
 		b = abi.AppendFieldU64(b, abi.FieldFeatures, 0)
 		all := uint64(1)<<abi.MethodCount - 1
-		return give(abi.AppendFieldU64(b, abi.FieldMethods, all&^(1<<abi.MethodReadFile|1<<abi.MethodRepair|1<<abi.MethodSetup|1<<abi.MethodConfigure)))
+		return give(abi.AppendFieldU64(b, abi.FieldMethods, all&^(1<<abi.MethodReadFile|1<<abi.MethodSetup|1<<abi.MethodConfigure)))
 	case abi.MethodCreate, abi.MethodCreateReadWrite:
 		lp, ln := str("l")
 		makeDir(0, lp, ln, 0o755)
