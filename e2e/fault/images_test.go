@@ -51,7 +51,7 @@ func layerOf(t testing.TB, entries ...entry) []byte {
 }
 
 // images are the archives that are loaded.
-type images struct{ small, other, keeper, debian, tree string }
+type images struct{ small, other, keeper, debian, tree, registry string }
 
 // makeImages writes archives of an image of three layers with a hard link, a
 // symlink, an attribute, a whiteout and an opaque directory; of another that

@@ -44,7 +44,7 @@ func interruptions() []interruption {
 		{"full disk", 2, steps, fullDisk},
 		{"no inodes", 1, steps, noInodes},
 		{"few descriptors", 1, steps, func(g *ground, p *program, n int) (outcome, error) {
-			cmd := p.command(g.in.words(g.command)...)
+			cmd := p.interrupted(g)
 			cmd.Env = append(cmd.Env, filesVar+"="+strconv.Itoa(10+n))
 			out, err := run(cmd, p.disk.dir, func(point) verdict { return verdict{} })
 			out.at = point{n, fmt.Sprintf("%d descriptors", 10+n), ""}
@@ -58,7 +58,7 @@ func interruptions() []interruption {
 	}
 	for _, errno := range []unix.Errno{unix.EIO, unix.ENOSPC, unix.EROFS} {
 		all = append(all, interruption{unix.ErrnoName(errno) + " from then on", 1, calls, func(g *ground, p *program, n int) (outcome, error) {
-			return run(p.command(g.in.words(g.command)...), p.disk.dir, func(at point) verdict {
+			return run(p.interrupted(g), p.disk.dir, func(at point) verdict {
 				if at.n < n {
 					return verdict{}
 				}
@@ -72,7 +72,7 @@ func interruptions() []interruption {
 // at runs the command, and has one point judged.
 func (g *ground) at(p *program, n int, judge func(point) verdict) (outcome, error) {
 	var at point
-	out, err := run(p.command(g.in.words(g.command)...), p.disk.dir, func(now point) verdict {
+	out, err := run(p.interrupted(g), p.disk.dir, func(now point) verdict {
 		if now.n != n {
 			return verdict{}
 		}
@@ -132,7 +132,7 @@ func noInodes(g *ground, p *program, n int) (outcome, error) {
 
 // starved runs the command where something is scarce, and then gives it back.
 func (g *ground) starved(p *program, n int, what string, enough func() error) (outcome, error) {
-	out, err := run(p.command(g.in.words(g.command)...), p.disk.dir, func(point) verdict { return verdict{} })
+	out, err := run(p.interrupted(g), p.disk.dir, func(point) verdict { return verdict{} })
 	out.at = point{n, what, ""}
 	if err == nil {
 		err = enough()

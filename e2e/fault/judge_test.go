@@ -3,7 +3,6 @@
 package fault
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -30,18 +29,17 @@ func (g *ground) asFound(p *program, was outcome) (wrong []string) {
 	if !was.killed && was.code != 0 && (was.code != 1 && !g.damaged || !strings.Contains("\n"+was.stderr, "\nbulkhead: ") || strings.Contains(was.stderr, "goroutine ")) {
 		bad("exit %d, and it says: %s", was.code, was.stderr)
 	}
-	r := p.do("check", "--full", "--format", "json")
-	var findings []struct{ Kind, Path, What string }
-	if err := json.Unmarshal([]byte(r.stdout), &findings); err != nil && r.code != 0 {
-		bad("check: exit %d: %s", r.code, r.stderr)
+	findings, broken := p.check()
+	if broken != "" {
+		bad("check: %s", broken)
 	}
 	for _, f := range findings {
 		if !slices.Contains(unfinished, f.Kind) && (!g.damaged || acknowledged) {
 			bad("check finds %s: %s: %s", f.Kind, f.Path, f.What)
 		}
 	}
-	if r.code != 0 && len(findings) == 0 {
-		bad("check: exit %d: %s", r.code, r.stderr)
+	if g.unreadable && !acknowledged {
+		return wrong
 	}
 	now, err := p.state(was.at.n%8 == 0 && (!g.damaged || acknowledged))
 	if err != nil {
@@ -64,12 +62,12 @@ func (g *ground) asFound(p *program, was outcome) (wrong []string) {
 // again does what was interrupted once more: what is not there can be had.
 func (g *ground) again(p *program) (wrong []string) {
 	bad := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
-	again := p.do(g.in.words(g.command)...)
+	again := p.do(p.words(g.in, g.command)...)
 	if again.code != 0 && !gone(again) {
 		bad("done again: exit %d: %s", again.code, again.stderr)
 	}
 	if again.code != 0 && g.finish != "" {
-		p.ok(g.in.words(g.finish)...)
+		p.ok(p.words(g.in, g.finish)...)
 	}
 	then, err := p.state(false)
 	if err != nil {
@@ -82,8 +80,13 @@ func (g *ground) again(p *program) (wrong []string) {
 	for _, l := range then.lost(g.before, g.after) {
 		bad("done again %s is lost", l)
 	}
-	if r := p.do("check", "--full"); r.code != 0 {
-		bad("done again: check: exit %d: %s%s", r.code, r.stdout, r.stderr)
+	if findings, broken := p.check(); broken != "" || len(findings) > 0 {
+		bad("done again: check finds %v %s", findings, broken)
+	}
+	if g.waste {
+		if r := p.do("gc"); r.code != 0 {
+			bad("gc: exit %d: %s", r.code, r.stderr)
+		}
 	}
 	files, err := p.files()
 	if err != nil {

@@ -32,7 +32,7 @@ func TestAProgramThatDoesNotSyncIsFoundToLoseThings(t *testing.T) {
 			for _, g := range grounds {
 				for _, on := range settings {
 					p, done := g.fresh(t, on.options)
-					out, err := run(p.command(g.in.words(g.command)...), p.disk.dir, func(at point) verdict {
+					out, err := run(p.interrupted(g), p.disk.dir, func(at point) verdict {
 						if !left.out(at, p.disk.dir) {
 							return verdict{}
 						}

@@ -3,10 +3,10 @@
 package fault
 
 import (
-	"errors"
-	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,8 +14,9 @@ import (
 )
 
 // scenario is a command that is interrupted, and what has been done before.
-// In both, words with % stand for archives; "write" mounts a container's layer
-// and changes files in it, and "damage" changes files of layers.
+// In both, words with % stand for archives and what else the machine has;
+// "write" mounts a container's layer and changes files in it, "damage" and
+// "spoil" change what is stored, and "other" does the rest with the other driver.
 type scenario struct {
 	name    string
 	prepare []string
@@ -25,6 +26,11 @@ type scenario struct {
 	finish string
 	// damaged: it begins with damage, which the command mends.
 	damaged bool
+	// waste: it leaves what gc frees, or would if it were interrupted.
+	waste bool
+	// both: the root has two drivers, or comes to have them.
+	both bool
+	env  []string
 }
 
 // scenarios is the table. To have another command interrupted everywhere, add
@@ -33,92 +39,76 @@ func scenarios() []scenario {
 	return []scenario{
 		{name: "load", prepare: []string{"image load -q -i %keeper"}, command: "image load -q -i %small"},
 		{name: "load of a first image", command: "image load -q -i %small"},
-		{name: "load on shared layers", prepare: []string{"image load -q -i %other"}, command: "image load -q -i %small"},
-		{name: "load of a name that another has", prepare: []string{"image load -q -i %other", "image tag other:1 small:1"}, command: "image load -q -i %small"},
+		{name: "load on shared layers", prepare: []string{"image load -q -i %another"}, command: "image load -q -i %small"},
+		{name: "load of a name that another has", prepare: []string{"image load -q -i %another", "image tag other:1 small:1"}, command: "image load -q -i %small"},
 		{name: "tag", prepare: []string{"image load -q -i %small"}, command: "image tag small:1 again:1"},
 		{name: "untag", prepare: []string{"image load -q -i %small", "image tag small:1 again:1"}, command: "image rm again:1"},
-		{name: "rm", prepare: []string{"image load -q -i %small", "image load -q -i %other"}, command: "image rm small:1", finish: "image prune --force"},
-		{name: "rm of all", prepare: []string{"image load -q -i %small", "image load -q -i %other"}, command: "image rm small:1 other:1", finish: "image prune --force"},
-		{name: "prune", prepare: []string{"image load -q -i %small", "image load -q -i %other", "image load -q -i %keeper", "layer create --parent keeper:1 box"}, command: "image prune --all --force", finish: "image prune --force"},
+		{name: "rm", prepare: []string{"image load -q -i %small", "image load -q -i %another"}, command: "image rm small:1", finish: "image prune --force"},
+		{name: "rm of all", prepare: []string{"image load -q -i %small", "image load -q -i %another"}, command: "image rm small:1 other:1", finish: "image prune --force"},
+		{name: "prune", prepare: []string{"image load -q -i %small", "image load -q -i %another", "image load -q -i %keeper", "layer create --parent keeper:1 box"}, command: "image prune --all --force", finish: "image prune --force"},
 		{name: "squash", prepare: []string{"image load -q -i %small", "image load -q -i %keeper"}, command: "image squash -t squashed:1 small:1"},
 		{name: "layer create", prepare: []string{"image load -q -i %small"}, command: "layer create --parent small:1 box"},
 		{name: "layer commit", prepare: []string{"image load -q -i %small", "layer create --parent small:1 box", "write box"}, command: "layer commit -t made:1 box"},
 		{name: "import", prepare: []string{"image load -q -i %keeper"}, command: "image import %tree imported:1"},
-		{name: "repair from an archive", prepare: []string{"image load -q -i %small", "image load -q -i %keeper", "damage usr/lib/large"}, command: "check --repair --from %small", damaged: true},
+		{name: "repair from an archive", prepare: []string{"image load -q -i %small", "image load -q -i %keeper", "damage usr/lib/large"}, command: "check --repair --from %small", damaged: true, waste: true},
+		{name: "repair of records", prepare: []string{"image load -q -i %small", "image load -q -i %keeper", "spoil config", "spoil record", "spoil size"}, command: "check --repair --from %small", damaged: true, waste: true},
+		{name: "repair of trees", prepare: []string{"image load -q -i %small", "image load -q -i %keeper", "spoil tree", "spoil extra"}, command: "check --repair --from %small", damaged: true, waste: true},
+		{name: "repair from what is left", prepare: []string{"image load -q -i %small", "image load -q -i %keeper", "spoil extra", "spoil size"}, command: "check --repair", damaged: true, waste: true},
+		{name: "pull", prepare: []string{"image load -q -i %keeper"}, command: "image pull -q %registry/small:1", waste: true},
+		{name: "pull that keeps blobs", prepare: []string{"image load -q -i %keeper"}, command: "image pull -q %registry/small:1", waste: true, env: []string{"BULKHEAD_KEEP_BLOBS=true"}},
+		{name: "convert", prepare: []string{"image load -q -i %small", "image load -q -i %keeper"}, command: "convert -q --to %other", both: true},
+		{name: "gc of what was converted", prepare: []string{"other image load -q -i %small", "other image load -q -i %keeper", "other convert -q --to %driver"}, command: "gc", both: true},
 		{name: "gc", prepare: []string{"image load -q -i %small", "image load -q -i %keeper", "damage usr/lib/large", "check --repair --from %small"}, command: "gc"},
 		{name: "layer rm", prepare: []string{"image load -q -i %small", "layer create --parent small:1 box", "write box"}, command: "layer rm box"},
 	}
 }
 
 // words are the arguments of a line of a scenario.
-func (in images) words(line string) []string {
-	words := strings.Fields(line)
-	for i, w := range words {
-		switch w {
-		case "%small":
-			words[i] = in.small
-		case "%other":
-			words[i] = in.other
-		case "%keeper":
-			words[i] = in.keeper
-		case "%tree":
-			words[i] = in.tree
-		case "%debian":
-			words[i] = in.debian
-		}
-	}
-	return words
+func (p *program) words(in images, line string) []string {
+	line = strings.NewReplacer("%small", in.small, "%another", in.other, "%keeper", in.keeper, "%tree", in.tree,
+		"%debian", in.debian, "%registry", in.registry, "%driver", p.driver, "%other", p.other).Replace(line)
+	return strings.Fields(line)
 }
 
-// prepare brings a root to where the scenario begins.
-func (s scenario) prepareOn(p *program, in images) {
+// prepareOn brings a root to where the scenario begins, and stops on the way
+// before anything is damaged.
+func (s scenario) prepareOn(p *program, in images, undamaged func()) {
 	p.t.Helper()
-	for _, line := range s.prepare {
-		words := in.words(line)
+	last := slices.IndexFunc(s.prepare, isDamage)
+	if !s.damaged {
+		last = len(s.prepare)
+	}
+	s.do(p, in, s.prepare[:last])
+	undamaged()
+	s.do(p, in, s.prepare[last:])
+	if !s.damaged {
+		return
+	}
+	if findings, broken := p.check(); len(findings) == 0 {
+		p.t.Fatalf("the damage is not found: %s", broken)
+	}
+}
+
+func isDamage(line string) bool {
+	return strings.HasPrefix(line, "damage ") || strings.HasPrefix(line, "spoil ")
+}
+
+func (s scenario) do(p *program, in images, lines []string) {
+	p.t.Helper()
+	for _, line := range lines {
+		p, words := p, p.words(in, line)
 		switch words[0] {
 		case "write":
 			p.write(words[1])
 		case "damage":
 			p.damage(words[1])
+		case "spoil":
+			p.spoil(words[1])
+		case "other":
+			p.as(p.other).ok(words[1:]...)
 		default:
 			p.ok(words...)
 		}
-	}
-}
-
-// write changes files in a container's layer.
-func (p *program) write(box string) {
-	p.t.Helper()
-	target := p.t.TempDir()
-	p.ok("mount", box, target)
-	err := errors.Join(
-		os.WriteFile(filepath.Join(target, "written"), []byte("written"), 0o600),
-		os.WriteFile(filepath.Join(target, "etc/passwd"), []byte("other"), 0o600),
-		os.RemoveAll(filepath.Join(target, "dir")),
-		os.Mkdir(filepath.Join(target, "new"), 0o711),
-	)
-	p.ok("umount", target)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-}
-
-// damage cuts a file of layers.
-func (p *program) damage(name string) {
-	p.t.Helper()
-	found := 0
-	err := filepath.WalkDir(filepath.Join(p.root(), p.driver), func(path string, e fs.DirEntry, err error) error {
-		if err != nil || !e.Type().IsRegular() || !strings.HasSuffix(path, "/"+name) {
-			return err
-		}
-		found++
-		return os.Truncate(path, 10)
-	})
-	if err != nil || found == 0 {
-		p.t.Fatalf("%d files %s: %v", found, name, err)
-	}
-	if r := p.do("check", "--full"); r.code != 3 {
-		p.t.Fatalf("damage: check: exit %d: %s%s", r.code, r.stdout, r.stderr)
 	}
 }
 
@@ -132,6 +122,8 @@ type ground struct {
 	before, after state
 	files         []string
 	points        int
+	// unreadable: damage keeps what there is from being listed.
+	unreadable bool
 	// blocks and inodes are what the command takes of the disk, and some more.
 	blocks, inodes int64
 }
@@ -144,12 +136,15 @@ func newGround(t *testing.T, s scenario, driver string, in images) *ground {
 func newGroundOn(t *testing.T, d *disk, s scenario, driver string, in images) *ground {
 	t.Helper()
 	g := &ground{scenario: s, driver: driver, in: in, disk: d}
-	p := &program{t: t, disk: g.disk, driver: driver, run: t.TempDir()}
-	s.prepareOn(p, in)
+	p := g.program(t, g.disk, t.TempDir())
 	var err error
-	if g.before, err = p.state(!s.damaged); err != nil {
-		t.Fatal(err)
-	}
+	s.prepareOn(p, in, func() {
+		if g.before, err = p.state(true); err != nil {
+			t.Fatal(err)
+		}
+	})
+	now, err := p.state(false)
+	g.unreadable = err != nil || !now.same(g.before)
 	was, err := p.files()
 	if err != nil && !os.IsNotExist(err) {
 		t.Fatal(err)
@@ -162,7 +157,7 @@ func newGroundOn(t *testing.T, d *disk, s scenario, driver string, in images) *g
 	if err := unix.Statfs(p.disk.dir, &had); err != nil {
 		t.Fatal(err)
 	}
-	out, err := run(p.command(in.words(s.command)...), p.disk.dir, func(point) verdict { return verdict{} })
+	out, err := run(p.interrupted(g), p.disk.dir, func(point) verdict { return verdict{} })
 	if err != nil || out.code != 0 {
 		t.Fatalf("undisturbed: exit %d %v\n%s", out.code, err, out.stderr)
 	}
@@ -181,17 +176,32 @@ func newGroundOn(t *testing.T, d *disk, s scenario, driver string, in images) *g
 	if g.files, err = p.files(); err != nil {
 		t.Fatal(err)
 	}
-	if r := p.do("check", "--full"); r.code != 0 {
-		t.Fatalf("undisturbed: check: exit %d\n%s%s", r.code, r.stdout, r.stderr)
+	changed := len(difference(g.files, was)) > 0 || !g.before.same(g.after)
+	if s.waste {
+		p.ok("gc")
+		if g.files, err = p.files(); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if s.damaged {
-		g.before.saved = g.after.saved
+	if findings, broken := p.check(); broken != "" || len(findings) > 0 {
+		t.Fatalf("undisturbed: check finds %v %s", findings, broken)
 	}
-	if g.before.same(g.after) && len(difference(g.files, was)) == 0 {
+	if !changed {
 		t.Fatal("the command does nothing")
 	}
 	return g
 }
+
+func (g *ground) program(t testing.TB, d *disk, run string) *program {
+	p := &program{t: t, disk: d, driver: g.driver, run: run, env: g.env}
+	if g.both {
+		p.other = map[string]string{"overlay2": "vfs", "vfs": "overlay2"}[g.driver]
+	}
+	return p
+}
+
+// interrupted is the scenario's command.
+func (p *program) interrupted(g *ground) *exec.Cmd { return p.command(p.words(g.in, g.command)...) }
 
 // fresh is a program on a new copy of the disk.
 func (g *ground) fresh(t testing.TB, options string) (p *program, done func()) {
@@ -202,7 +212,7 @@ func (g *ground) fresh(t testing.TB, options string) (p *program, done func()) {
 	}
 	d := g.disk.copyTo(t, base, options)
 	d.mount()
-	p = &program{t: t, disk: d, driver: g.driver, run: filepath.Join(base, "run")}
+	p = g.program(t, d, filepath.Join(base, "run"))
 	return p, func() {
 		d.unmount()
 		if err := os.RemoveAll(base); err != nil {

@@ -32,8 +32,34 @@ func (s state) String() string {
 	return fmt.Sprintf("images %v, layers %.19v, containers' layers %v", images, s.layers, s.boxes)
 }
 
-// state reads it; with save, what would be exported too.
+// state reads it; with save, what would be exported too. What another driver
+// keeps on the root has that driver's name before its own.
 func (p *program) state(save bool) (state, error) {
+	s, err := p.stateOfOne(save)
+	if err != nil || !p.hasOther() {
+		return s, err
+	}
+	more, err := p.as(p.other).stateOfOne(save)
+	for layers, names := range more.images {
+		s.images[p.other+" "+layers] = prefixed(p.other, names)
+	}
+	for name, sum := range more.saved {
+		s.saved[p.other+" "+name] = sum
+	}
+	s.layers = append(s.layers, prefixed(p.other, more.layers)...)
+	s.boxes = append(s.boxes, prefixed(p.other, more.boxes)...)
+	return s, err
+}
+
+func prefixed(with string, all []string) []string {
+	all = slices.Clone(all)
+	for i, s := range all {
+		all[i] = with + " " + s
+	}
+	return all
+}
+
+func (p *program) stateOfOne(save bool) (state, error) {
 	s := state{images: map[string][]string{}, saved: map[string]string{}}
 	lines := func(args ...string) ([]string, error) {
 		r := p.do(args...)
@@ -157,32 +183,34 @@ func (p *program) files() ([]string, error) {
 		b, _ := os.ReadFile(path)
 		return strings.TrimSpace(string(b))
 	}
-	db := filepath.Join(p.root(), "image", p.driver, "layerdb")
 	known := func(id, as string) {
 		if id == "" {
 			return
 		}
 		pairs = append(pairs, id, "<"+as+">")
-		if link := read(filepath.Join(p.root(), p.driver, id, "link")); link != "" {
-			pairs = append(pairs, link, "<link of "+as+">")
+		links, _ := filepath.Glob(filepath.Join(p.root(), "*", id, "link"))
+		for _, l := range links {
+			if link := read(l); link != "" {
+				pairs = append(pairs, link, "<link of "+as+">")
+			}
 		}
 	}
-	chains, _ := filepath.Glob(filepath.Join(db, "sha256/*"))
+	chains, _ := filepath.Glob(filepath.Join(p.root(), "image/*/layerdb/sha256/*"))
 	for _, c := range chains {
 		known(read(filepath.Join(c, "cache-id")), filepath.Base(c)[:12])
 	}
-	boxes, _ := filepath.Glob(filepath.Join(db, "mounts/*"))
+	boxes, _ := filepath.Glob(filepath.Join(p.root(), "image/*/layerdb/mounts/*"))
 	for _, b := range boxes {
 		known(read(filepath.Join(b, "init-id")), "init of "+filepath.Base(b))
 		known(read(filepath.Join(b, "mount-id")), filepath.Base(b))
 	}
 	// What was replaced, of which there is more where it was done twice.
-	undone, _ := filepath.Glob(filepath.Join(p.root(), "bulkhead", p.driver, "undo/*"))
+	undone, _ := filepath.Glob(filepath.Join(p.root(), "bulkhead/*/undo/*"))
 	for _, u := range undone {
 		known(filepath.Base(u), "undone")
 	}
 	// Images whose IDs have the time in them.
-	configs, _ := filepath.Glob(filepath.Join(p.root(), "image", p.driver, "imagedb/content/sha256/*"))
+	configs, _ := filepath.Glob(filepath.Join(p.root(), "image/*/imagedb/content/sha256/*"))
 	for _, c := range configs {
 		var config struct {
 			RootFS struct {
