@@ -90,3 +90,15 @@ func FSMagicOf(path string) (FSMagic, error) {
 	}
 	return FSMagic(uint32(st.Type)), nil
 }
+
+// CheckerOf is a Checker for mounts of one kind of file system: a path is
+// mounted if that is what lies there.
+func CheckerOf(magic FSMagic) Checker { return checker(magic) }
+
+type checker FSMagic
+
+// IsMounted implements Checker. A path that cannot be looked at is not mounted.
+func (c checker) IsMounted(path string) bool {
+	magic, err := FSMagicOf(path)
+	return err == nil && magic == FSMagic(c)
+}
