@@ -43,7 +43,7 @@ func measurements(d *drivers, s *sources, bin string) []measurement {
 	for _, st := range []*stack{s.image, s.many} {
 		out = append(out, loadingOverlay(d, st, bin))
 	}
-	return append(out, squashing(d, s.image, 0), squashing(d, s.image, 1))
+	return append(out, squashing(d, s.image, 0), squashing(d, s.image, 1), listing(1000, 10, bin))
 }
 
 // wanted are the measurements that were asked for, with what they need.

@@ -2,28 +2,67 @@ package host
 
 import (
 	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
 
 	"github.com/bulkhead/bulkhead/graphdriver"
 )
 
-// ProbeLayer implements graphdriver.Prober: the module says what the layer's
-// tree is made of, which is held against what the host knows, and what it
-// notes about the layer.
+// ProbeLayer implements graphdriver.Prober: the module says what it notes about
+// the layer, and what the layer's tree is made of, which is held against what
+// the host knows. Where the one tells the other it is not asked twice.
 func (d *Driver) ProbeLayer(ctx context.Context, id string) error {
+	noted, err := d.GetMetadata(ctx, id)
+	if err != nil {
+		return err
+	}
 	unlock, err := d.lock(ctx, id, reading, "", reading)
 	if err != nil {
+		return err
+	}
+	defer unlock()
+	if told, err := d.tellsStack(ctx, id, noted); told || err != nil {
 		return err
 	}
 	l, err := d.spec(ctx, id, "")
 	if err == nil {
 		err = l.close()
 	}
-	unlock()
-	if err != nil {
-		return err
-	}
-	_, err = d.GetMetadata(ctx, id)
 	return err
+}
+
+// The keys by which moby's drivers tell what a layer's tree is made of.
+const (
+	upperKey = "UpperDir"
+	lowerKey = "LowerDir"
+)
+
+// tellsStack tells whether what a driver notes about a layer that nothing is
+// written to says of which directories its tree is made. An error says that it
+// is not of those of which it has to be.
+func (d *Driver) tellsStack(ctx context.Context, id string, noted map[string]string) (bool, error) {
+	fixed, err := d.fixed(id)
+	if err != nil || !fixed || noted[upperKey] == "" || !d.Description().Capabilities.Deltas {
+		return false, err
+	}
+	want, err := d.chain(ctx, id, true)
+	if err != nil {
+		return false, err
+	}
+	dirs := []string{noted[upperKey]}
+	if noted[lowerKey] != "" {
+		dirs = append(dirs, strings.Split(noted[lowerKey], ":")...)
+	}
+	if len(dirs) != len(want) {
+		return true, fmt.Errorf("driver %s: layer %s: %d directories for the %d layers that it is made of: %w", d.cfg.Name, id, len(dirs), len(want), graphdriver.ErrCorrupt)
+	}
+	for i, dir := range dirs {
+		if dir != filepath.Join(d.cfg.Home, want[i].base) {
+			return true, fmt.Errorf("driver %s: layer %s: the directory %q where layer %s lies at %q: %w", d.cfg.Name, id, dir, want[i].id, want[i].base, graphdriver.ErrCorrupt)
+		}
+	}
+	return true, nil
 }
 
 // LayersBeside implements graphdriver.Enumerator. A layer's directory lies in

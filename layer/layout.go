@@ -84,5 +84,14 @@ func randomID() string {
 
 // validSHA256 accepts the digests that layers have.
 func validSHA256(d digest.Digest) bool {
-	return d.Validate() == nil && d.Algorithm() == digest.SHA256
+	hex, ok := strings.CutPrefix(string(d), string(digest.SHA256)+":")
+	if !ok || len(hex) != digest.SHA256.Size()*2 {
+		return false
+	}
+	for i := range len(hex) { // digest.Validate takes a regular expression to it, thousands of times
+		if c := hex[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
 }
