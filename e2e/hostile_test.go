@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -28,7 +29,14 @@ var hostileLimits = []string{"BULKHEAD_LIMITS_LAYER=1GiB", "BULKHEAD_LIMITS_LOAD
 // hostileCase and hostilePath make this binary write an archive and end.
 const hostileCase, hostilePath = "BULKHEAD_HOSTILE_CASE", "BULKHEAD_HOSTILE_PATH"
 
+// measureTo makes this binary run its arguments and write down how much memory
+// they took.
+const measureTo = "BULKHEAD_MEASURE_TO"
+
 func TestMain(m *testing.M) {
+	if to := os.Getenv(measureTo); to != "" {
+		os.Exit(measure(to, os.Args[1:]))
+	}
 	name := os.Getenv(hostileCase)
 	if name == "" {
 		os.Exit(m.Run())
@@ -49,15 +57,18 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// Not beside others: what they make this process grow to, its children are said
-// to have taken.
 func TestNoArchiveTakesMuchMemoryOrLeavesAnything(t *testing.T) {
+	t.Parallel()
 	for _, driver := range []string{"vfs", "overlay2"} {
 		t.Run(driver, func(t *testing.T) {
+			t.Parallel()
 			for _, c := range hostile.Cases() {
 				// What is refused before a driver has to do with it is so for all.
 				if c.Heavy && (driver == "vfs" || c.Verdict == hostile.Stored) {
-					t.Run(c.Name, func(t *testing.T) { loadHostile(t, newProgramOn(t, driver), c) })
+					t.Run(c.Name, func(t *testing.T) {
+						t.Parallel()
+						loadHostile(t, newProgramOn(t, driver), c)
+					})
 				}
 			}
 		})
@@ -158,8 +169,6 @@ func loadHostile(t *testing.T, p *program, c hostile.Case) {
 	temp := t.TempDir()
 	p.env = append(append(p.env, hostileLimits...), "BULKHEAD_TEMP_DIR="+temp)
 	path := filepath.Join(t.TempDir(), "archive")
-	// Another process makes it: what a child is said to have taken is at least
-	// what its parent had.
 	make := exec.Command(os.Args[0])
 	make.Env = append(os.Environ(), hostileCase+"="+c.Name, hostilePath+"="+path)
 	if r := finish(t, make); r.code != 0 {
@@ -189,17 +198,39 @@ func loadHostile(t *testing.T, p *program, c hostile.Case) {
 	}
 }
 
-// measured runs a command and tells its peak of memory.
+// measured runs a command and tells its peak of memory. What a process is said
+// to have taken is at least what the one had that started it; so a small one
+// does.
 func measured(t *testing.T, cmd *exec.Cmd) (result, int64) {
 	t.Helper()
-	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
+	to := filepath.Join(t.TempDir(), "peak")
+	cmd.Args = append([]string{os.Args[0]}, cmd.Args...)
+	cmd.Path = os.Args[0]
+	cmd.Env = append(cmd.Env, measureTo+"="+to)
+	r := finish(t, cmd)
+	text, err := os.ReadFile(to)
+	if err != nil {
+		t.Fatalf("%v: %s", err, r.stderr)
+	}
+	most, err := strconv.ParseInt(string(text), 10, 64)
+	if err != nil {
 		t.Fatal(err)
 	}
-	usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage)
-	if !ok {
-		t.Fatal(fmt.Errorf("no usage of %v", cmd.Args))
+	return r, most
+}
+
+func measure(to string, args []string) (code int) {
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	var exit *exec.ExitError
+	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
+		fmt.Fprintln(os.Stderr, err)
+		return 125
 	}
-	return result{out.String(), errs.String(), cmd.ProcessState.ExitCode()}, usage.Maxrss << 10
+	peak := cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10
+	if err := os.WriteFile(to, strconv.AppendInt(nil, peak, 10), 0o600); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 125
+	}
+	return cmd.ProcessState.ExitCode()
 }
