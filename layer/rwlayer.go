@@ -30,6 +30,9 @@ type RWLayer interface {
 	Changes(ctx context.Context) ([]graphdriver.Change, error)
 	// TarStream yields the changes as an archive. Its bytes are the driver's.
 	TarStream(ctx context.Context) (io.ReadCloser, error)
+	// TreeStream yields all that there is to see, the layers beneath included,
+	// as one archive. Its bytes are the driver's.
+	TreeStream(ctx context.Context) (io.ReadCloser, error)
 	// Size is what the changes take up, in bytes.
 	Size(ctx context.Context) (int64, error)
 	// Metadata is what the driver tells of the layer.
@@ -132,6 +135,14 @@ func (r *rwRef) TarStream(ctx context.Context) (io.ReadCloser, error) {
 		return nil, err
 	}
 	return driver.Diff(ctx, r.m.mountID, r.m.below())
+}
+
+func (r *rwRef) TreeStream(ctx context.Context) (io.ReadCloser, error) {
+	driver, err := r.live()
+	if err != nil {
+		return nil, err
+	}
+	return driver.Diff(ctx, r.m.mountID, "")
 }
 
 func (r *rwRef) Size(ctx context.Context) (int64, error) {

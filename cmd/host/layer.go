@@ -17,7 +17,7 @@ import (
 
 func (a *app) layerCommand() *cobra.Command {
 	return group(&cobra.Command{Use: "layer", Short: "Layers: list, inspect, export, verify; make, commit and remove containers' layers"},
-		a.layerList(), a.layerInspect(), a.layerDiff(), a.layerVerify(), a.layerCreate(), a.layerChanges(), a.layerCommit(), a.layerRemove())
+		a.layerList(), a.layerInspect(), a.layerDiff(), a.layerExport(), a.layerVerify(), a.layerCreate(), a.layerChanges(), a.layerCommit(), a.layerRemove())
 }
 
 func (a *app) layerList() *cobra.Command {
