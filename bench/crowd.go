@@ -26,7 +26,9 @@ const (
 func listing(images, layers int, bin string) measurement {
 	list := func(args ...string) func(context.Context, string, *meter) error {
 		return func(ctx context.Context, root string, m *meter) error {
-			return m.each(5, func() error { return command(ctx, bin, append([]string{"--root", crowdRoot(root), "--driver", "overlay2"}, args...)...) })
+			return m.each(5, func() error {
+				return command(ctx, bin, append([]string{"--root", crowdRoot(root), "--driver", "overlay2"}, args...)...)
+			})
 		}
 	}
 	ms := measurement{
