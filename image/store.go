@@ -14,6 +14,7 @@ import (
 	"github.com/bulkhead/bulkhead/image/internal/durable"
 	"github.com/bulkhead/bulkhead/image/refs"
 	"github.com/bulkhead/bulkhead/layer"
+	"github.com/bulkhead/bulkhead/layer/abreast"
 )
 
 // Store is the images of one driver beneath one root. Methods may be called
@@ -84,16 +85,21 @@ func (s *Store) load(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("image store: %w", err)
 	}
-	for _, id := range ids {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
+	entries := make([]*entry, len(ids))
+	err = abreast.Do(ctx, len(ids), func(_ context.Context, i int) error {
 		if !s.opts.ReadOnly {
-			if err := durable.Sweep(s.db.metadataDir(id)); err != nil {
+			if err := durable.Sweep(s.db.metadataDir(ids[i])); err != nil {
 				return fmt.Errorf("image store: %w", err)
 			}
 		}
-		e := s.loadOne(id)
+		entries[i] = s.loadOne(ids[i])
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for i, id := range ids {
+		e := entries[i]
 		s.images[id] = e
 		if e.err != nil {
 			s.opts.Log.Info("image cannot be used", zap.String("image", id.String()), zap.Error(e.err))
@@ -104,8 +110,14 @@ func (s *Store) load(ctx context.Context) error {
 			s.images[id] = &entry{err: &CorruptError{ID: id, Cause: errNoConfig}, children: map[ID]struct{}{}}
 		}
 	}
-	for id := range s.images {
-		if p := s.images[s.db.parent(id)]; p != nil {
+	for id, e := range s.images {
+		var parent ID
+		if e.image != nil {
+			parent = e.image.Parent
+		} else {
+			parent = s.db.parent(id)
+		}
+		if p := s.images[parent]; p != nil {
 			p.children[id] = struct{}{}
 		}
 	}
@@ -138,7 +150,7 @@ func (s *Store) loadOne(id ID) *entry {
 // removal takes more of the image away, and the error names what is missing.
 func (s *Store) retain(c *Config) (layer.Layer, error) {
 	chain := c.Chain()
-	for i := len(chain) - 1; i >= 0; i-- {
+	for i := s.opts.Layers.Link(c.DiffIDs()) - 1; i >= 0; i-- {
 		l, err := s.opts.Layers.Get(chain[i])
 		if err == nil && i == len(chain)-1 {
 			return l, nil

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/bulkhead/bulkhead/graphdriver"
+	"github.com/bulkhead/bulkhead/layer/abreast"
 	"github.com/bulkhead/bulkhead/layer/buildkit"
 )
 
@@ -168,7 +169,7 @@ func (s *Store) examineLayers(ctx context.Context, report func(Fault) error) err
 	}
 	all := s.sorted()
 	found := make([][]Fault, len(all))
-	err := abreast(ctx, len(all), func(ctx context.Context, i int) error {
+	err := abreast.Do(ctx, len(all), func(ctx context.Context, i int) error {
 		rec := all[i]
 		if err := s.examineRecord(rec); err != nil {
 			found[i] = append(found[i], s.fault(FaultRecord, filepath.Join(rec.dir, fileTarSplit), rec.chain, "%v", err))

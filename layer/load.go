@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/bulkhead/bulkhead/graphdriver"
+	"github.com/bulkhead/bulkhead/layer/abreast"
 )
 
 // found is one directory of layerdb/sha256 as it was read. With err set the
@@ -48,7 +49,7 @@ func (l layout) scan(ctx context.Context) (layers, removing []found, err error) 
 	defer dir.Close()
 	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return !e.IsDir() })
 	all := make([]found, len(entries))
-	err = abreast(ctx, len(entries), func(_ context.Context, i int) error {
+	err = abreast.Do(ctx, len(entries), func(_ context.Context, i int) error {
 		name := entries[i].Name()
 		hex, removing := removingChain(name)
 		if removing {
@@ -81,14 +82,7 @@ func readFound(base int, name, hex string, sizes bool) found {
 	if !validSHA256(digest.Digest(f.chain)) {
 		fault(errors.New("its name is not a SHA-256 sum"))
 	}
-	text, err := read(fileParent)
-	if !errors.Is(err, fs.ErrNotExist) {
-		fault(err)
-		if f.parent = ChainID(text); err == nil && !validSHA256(digest.Digest(text)) {
-			fault(fmt.Errorf("%s holds %.80q, not a digest", fileParent, text))
-		}
-	}
-	text, err = read(fileSize)
+	text, err := read(fileSize)
 	fault(err)
 	if err == nil {
 		f.size, err = strconv.ParseInt(text, 10, 64)
@@ -99,6 +93,13 @@ func readFound(base int, name, hex string, sizes bool) found {
 	if sizes {
 		f.err = oneLine(errs...)
 		return f
+	}
+	text, err = read(fileParent)
+	if !errors.Is(err, fs.ErrNotExist) {
+		fault(err)
+		if f.parent = ChainID(text); err == nil && !validSHA256(digest.Digest(text)) {
+			fault(fmt.Errorf("%s holds %.80q, not a digest", fileParent, text))
+		}
 	}
 	text, err = read(fileDiff)
 	fault(err)
@@ -137,19 +138,19 @@ func readTextAt(at int, dir, name string) (string, error) {
 	}
 	f := openFile{fd}
 	defer f.Close()
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		return "", &fs.PathError{Op: "stat", Path: path, Err: err}
-	}
-	if st.Mode&unix.S_IFMT != unix.S_IFREG || st.Size > maxText {
-		return "", fmt.Errorf("%s is not a small regular file", name)
-	}
 	var buf [maxText + 1]byte
 	n, err := f.Read(buf[:])
+	if n > 0 && n <= maxText {
+		return string(bytes.TrimSpace(buf[:n])), nil
+	}
+	var st unix.Stat_t
+	if serr := unix.Fstat(fd, &st); serr == nil && (st.Mode&unix.S_IFMT != unix.S_IFREG || n > maxText) {
+		return "", fmt.Errorf("%s is not a small regular file", name)
+	}
 	if err == io.EOF {
 		err = nil
 	}
-	return string(bytes.TrimSpace(buf[:n])), err
+	return "", err
 }
 
 // openNow opens what may be anything without waiting for it. There are many of

@@ -33,9 +33,10 @@ type Options struct {
 	// Damaged opens a store to mend it (Mend): what an earlier process left
 	// undone is left so, and a layer that the driver cannot seal is no error.
 	Damaged bool
-	// Sizes opens to tell what a listing of images does, from half as many
-	// files: layers have no diff ID and no cache ID, and one is not known as
-	// unusable for want of these. It needs ReadOnly and no Driver.
+	// Sizes opens to tell what a listing of images does, from a fourth of the
+	// files: layers have no cache ID, and no diff ID and no parent but by Link,
+	// and one is not known as unusable for want of these. It needs ReadOnly and
+	// no Driver.
 	Sizes bool
 	// Log may be nil.
 	Log *zap.Logger

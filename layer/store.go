@@ -166,6 +166,35 @@ func (s *Store) Get(id ChainID) (Layer, error) {
 	return s.take(rec), nil
 }
 
+// Link tells a store that was opened for Sizes which layers are on top of one
+// another, lowest first: they are what makes their chain IDs. It returns how many
+// of them are there, from the lowest. Any other store knows, and says all.
+func (s *Store) Link(diffs []DiffID) (there int) {
+	if !s.opts.Sizes {
+		return len(diffs)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var below *record
+	var chain ChainID
+	for i, diff := range diffs {
+		chain = NextChainID(chain, diff)
+		rec := s.layers[chain]
+		if rec == nil {
+			return i
+		}
+		if rec.diff == "" {
+			rec.diff, rec.parent = diff, below
+			if below != nil {
+				rec.total, rec.depth = below.total+rec.size, below.depth+1
+				below.above++
+			}
+		}
+		below = rec
+	}
+	return len(diffs)
+}
+
 // find looks a layer up. s.mu is held.
 func (s *Store) find(id ChainID) (*record, error) {
 	rec := s.layers[id]

@@ -1,4 +1,4 @@
-package layer
+package abreast
 
 import (
 	"context"
@@ -7,9 +7,9 @@ import (
 	"sync/atomic"
 )
 
-// abreast does n pieces of work, as many at a time as there are processors. The
+// Do does n pieces of work, as many at a time as there are processors. The
 // first error ends it and is returned.
-func abreast(ctx context.Context, n int, do func(ctx context.Context, i int) error) error {
+func Do(ctx context.Context, n int, do func(ctx context.Context, i int) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var next atomic.Int64
