@@ -7,14 +7,12 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-	"golang.org/x/sys/unix"
 
 	"github.com/bulkhead/bulkhead/image/input"
 	"github.com/bulkhead/bulkhead/layer/bolt"
@@ -27,8 +25,6 @@ const (
 )
 
 const (
-	// tries is how often a database that is written meanwhile is read.
-	tries = 5
 	// maxImages bounds what a database can make us hold.
 	maxImages = 1 << 16
 	maxName   = 4 << 10
@@ -95,38 +91,10 @@ func (s *Store) Close() error { return s.content.Close() }
 type namespaces map[string]map[string]*ocispec.Descriptor
 
 // images reads the images of all namespaces.
-func images(ctx context.Context, path string) (namespaces, error) {
-	for n := 0; ; n++ {
-		found, err := readImages(ctx, path)
-		if errors.Is(err, bolt.ErrChanged) && n < tries {
-			continue
-		}
-		return found, err
-	}
-}
-
-func readImages(ctx context.Context, path string) (namespaces, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	fi, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !fi.Mode().IsRegular() {
-		return nil, fmt.Errorf("%w: not a regular file", bolt.ErrCorrupt)
-	}
-	db, err := bolt.Open(f, fi.Size())
-	if err != nil {
-		return nil, err
-	}
-	found, count := namespaces{}, 0
-	err = db.Walk(func(buckets [][]byte, key, value []byte) error {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
+func images(ctx context.Context, path string) (found namespaces, err error) {
+	count := 0
+	begin := func() { found, count = namespaces{}, 0 }
+	err = bolt.WalkFile(ctx, path, begin, func(buckets [][]byte, key, value []byte) error {
 		// v1/<namespace>/images/<name>/target/{digest,mediatype,size}
 		if value == nil || len(buckets) != 5 || string(buckets[0]) != "v1" || string(buckets[2]) != "images" || string(buckets[4]) != "target" {
 			return nil

@@ -5,11 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/bulkhead/bulkhead/layer/bolt"
 )
@@ -31,52 +28,14 @@ const (
 	prefixChain  = "sha256:" // of a key that is a chain ID
 )
 
-// tries is how often a database that is written meanwhile is read.
-const tries = 5
-
 // Read reads what is noted beneath a Docker root; a root on which no BuildKit
 // has worked has nothing. Any other error means that it is not known what is
 // BuildKit's.
 func Read(ctx context.Context, root string) (Snapshots, error) {
 	path := filepath.Join(root, "buildkit", "snapshots.db")
-	for n := 0; ; n++ {
-		s, err := read(ctx, path)
-		if errors.Is(err, bolt.ErrChanged) && n < tries {
-			continue
-		}
-		if err != nil {
-			return s, fmt.Errorf("what is BuildKit's cannot be told: %s: %w", path, err)
-		}
-		return s, nil
-	}
-}
-
-func read(ctx context.Context, path string) (Snapshots, error) {
-	s := Snapshots{IDs: map[string]bool{}, Chains: map[string]bool{}}
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
-	if errors.Is(err, fs.ErrNotExist) {
-		return s, nil
-	}
-	if err != nil {
-		return s, err
-	}
-	defer f.Close()
-	s.There = true
-	fi, err := f.Stat()
-	if err != nil {
-		return s, err
-	}
-	if !fi.Mode().IsRegular() {
-		return s, fmt.Errorf("%w: not a regular file", bolt.ErrCorrupt)
-	}
-	db, err := bolt.Open(f, fi.Size())
-	if err != nil {
-		return s, err
-	}
-	return s, db.Walk(func(buckets [][]byte, key, value []byte) error {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
+	var s Snapshots
+	begin := func() { s = Snapshots{There: true, IDs: map[string]bool{}, Chains: map[string]bool{}} }
+	err := bolt.WalkFile(ctx, path, begin, func(buckets [][]byte, key, value []byte) error {
 		switch {
 		case len(buckets) == 0:
 			s.add(string(key))
@@ -87,6 +46,14 @@ func read(ctx context.Context, path string) (Snapshots, error) {
 		}
 		return nil
 	})
+	if errors.Is(err, fs.ErrNotExist) {
+		s.There = false
+		return s, nil
+	}
+	if err != nil {
+		return s, fmt.Errorf("what is BuildKit's cannot be told: %s: %w", path, err)
+	}
+	return s, nil
 }
 
 func (s Snapshots) add(name string) {
