@@ -97,7 +97,7 @@ fuzz: ## run every fuzz target for FUZZTIME
 deps: ## install what e2e, race and bench need (Debian, as root)
 	apt-get update -qq
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-		docker.io docker-registry podman skopeo umoci clang lld gcc libc6-dev strace e2fsprogs zstd
+		docker.io docker-registry podman skopeo umoci clang lld gcc libc6-dev strace e2fsprogs xfsprogs zstd
 
 .PHONY: clean
 clean: ## remove what was built

@@ -171,7 +171,8 @@ func (m *mending) hasAbove() bool {
 // is kept under its own.
 func (m *mending) rename(ctx context.Context, made *record, tx string, journaled *bool) error {
 	m.undo = m.s.NewUndo(m.undo.what)
-	if m.cur != "" && !m.shared && m.there(ctx, m.cur) {
+	if m.cur != "" && !m.shared {
+		// Also where the driver has no such layer: there may be notes of one.
 		m.undo.id = m.cur
 		if err := m.undo.begin(); err != nil {
 			return err

@@ -21,13 +21,16 @@ const crowd = 32
 // told; some of them are killed.
 func TestManyProcessesOnOneRootLoseNothing(t *testing.T) {
 	long := 3 * time.Minute
-	if *lasts > 0 {
+	switch {
+	case *crowded > 0:
+		long = *crowded
+	case *lasts > 0:
 		long = share(0.1)
 	}
 	in := makeImages(t)
 	for _, driver := range []string{"overlay2", "vfs"} {
 		t.Run(driver, func(t *testing.T) {
-			p := &program{t: t, disk: newDisk(t, "ext4", settings[0].options, 512<<20), driver: driver, run: t.TempDir()}
+			p := &program{t: t, disk: newDisk(t, "ext4", settings["ext4"][0], 512<<20), driver: driver, run: t.TempDir()}
 			p.ok("image", "load", "-q", "-i", in.keeper)
 			empty, err := p.files()
 			if err != nil {
@@ -105,7 +108,7 @@ func (m *member) bad(format string, args ...any) {
 func (m *member) step() {
 	m.done++
 	there := m.has[m.name]
-	switch m.chance.IntN(8) {
+	switch m.chance.IntN(9) {
 	case 0, 1:
 		m.change(m.name, "yes", "image", "load", "-q", "-i", m.archive)
 	case 2:
@@ -122,6 +125,10 @@ func (m *member) step() {
 		}
 	case 6:
 		m.change(m.squashed, "no", "image", "rm", m.squashed)
+	case 7:
+		if r := m.p.do("--lock-timeout", "10m", "gc"); r.code != 0 {
+			m.bad("gc: exit %d: %s", r.code, r.stderr)
+		}
 	default:
 		for name, has := range m.has {
 			r := m.p.do("--lock-timeout", "10m", "image", "verify", name)

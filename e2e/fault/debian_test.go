@@ -37,7 +37,7 @@ func TestARealImageIsNotLostAtRandomMoments(t *testing.T) {
 			{name: "load of debian-slim", prepare: []string{"image load -q -i %keeper"}, command: "image load -q -i %debian"},
 			{name: "rm of debian-slim", prepare: []string{"image load -q -i %debian", "image load -q -i %keeper"}, command: "image rm debian-slim:1", finish: "image prune --force"},
 		} {
-			grounds = append(grounds, newGroundOn(t, newDisk(t, "ext4", settings[0].options, 1200<<20), s, driver, in))
+			grounds = append(grounds, newGroundOn(t, newDisk(t, "ext4", settings["ext4"][0], 1200<<20), s, driver, in))
 		}
 	}
 	ways := interruptions()[:2]
@@ -80,7 +80,7 @@ func TestARealImageIsNotLostAtRandomMoments(t *testing.T) {
 // moment is try at a point of many; only some of the time the command is run
 // again.
 func (g *ground) moment(t *testing.T, how interruption, n int, again bool) (wrong []string, at point) {
-	p, done := g.fresh(t, settings[n%len(settings)].options)
+	p, done := g.fresh(t, g.disk.optionsAt(n))
 	defer done()
 	out, err := how.run(g, p, n)
 	if err != nil {

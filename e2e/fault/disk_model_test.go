@@ -6,15 +6,16 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 )
 
 // The power cut is tested itself: what was synced is there, what was not is
 // not, by name and by content.
 func TestAPowerCutTakesWhatWasNotSyncedAndNothingElse(t *testing.T) {
-	for _, on := range settings {
-		t.Run(on.options, func(t *testing.T) {
-			d := newDisk(t, on.kind, on.options, 32<<20)
+	for _, on := range []struct{ kind, options string }{{"ext4", settings["ext4"][0]}, {"ext4", settings["ext4"][1]}, {"xfs", settings["xfs"][0]}} {
+		t.Run(on.kind+" "+on.options, func(t *testing.T) {
+			d := newDisk(t, on.kind, on.options, smallest[on.kind])
 			path := func(name string) string { return filepath.Join(d.dir, name) }
 			write := func(name, text string, sync bool) {
 				t.Helper()
@@ -74,5 +75,40 @@ func TestAPowerCutTakesWhatWasNotSyncedAndNothingElse(t *testing.T) {
 				t.Error("the content of a file was kept that was not synced")
 			}
 		})
+	}
+}
+
+// A disk that was remounted is read-only, also where somebody had a file open,
+// and what was synced is there when it is mounted again.
+func TestARemountedDiskIsReadOnly(t *testing.T) {
+	for _, open := range []bool{false, true} {
+		d := newDisk(t, "ext4", settings["ext4"][0], smallest["ext4"])
+		path := filepath.Join(d.dir, "file")
+		f, err := os.Create(path)
+		if err == nil {
+			_, err = f.WriteString("synced")
+		}
+		dir, derr := os.Open(d.dir)
+		if err = errors.Join(err, derr, f.Sync(), dir.Sync(), dir.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if !open {
+			f.Close()
+		}
+		if err := d.remountReadOnly(); err != nil {
+			t.Fatal(err)
+		}
+		if (d.aborted > 0) != open {
+			t.Errorf("a file is open: %v, and the journal was ended %d times", open, d.aborted)
+		}
+		if err := os.WriteFile(filepath.Join(d.dir, "other"), nil, 0o600); !errors.Is(err, syscall.EROFS) {
+			t.Errorf("a file is open: %v, and another is made: %v", open, err)
+		}
+		f.Close()
+		d.unmount()
+		d.mount()
+		if b, err := os.ReadFile(path); string(b) != "synced" {
+			t.Errorf("what was synced is %q: %v", b, err)
+		}
 	}
 }

@@ -25,16 +25,24 @@ type disk struct {
 	kind    string // ext4, xfs
 	options string
 	mounted bool
+	aborted int // how often the journal was ended
 }
 
 // settings are the ways in which file systems are mounted. ext4 is kept from
 // writing out of its own accord what nobody synced: with ordered data, where
 // what has not been allocated is lost though its name is there, and with data
 // in no order at all, where a file has its size and not its content.
-var settings = []struct{ kind, options string }{
-	{"ext4", "commit=900,noauto_da_alloc"},
-	{"ext4", "commit=900,noauto_da_alloc,nodelalloc,data=writeback"},
+// xfs syncs no directory but the one it is told to.
+var settings = map[string][]string{
+	"ext4": {"commit=900,noauto_da_alloc,errors=remount-ro", "commit=900,noauto_da_alloc,nodelalloc,data=writeback,errors=remount-ro"},
+	"xfs":  {"nouuid"}, // copies of one are mounted at a time
 }
+
+// smallest is how small a file system can be.
+var smallest = map[string]int64{"ext4": 48 << 20, "xfs": 300 << 20}
+
+// options are those that a disk is mounted with where point n is tried.
+func (d *disk) optionsAt(n int) string { return settings[d.kind][n%len(settings[d.kind])] }
 
 func newDisk(t testing.TB, kind, options string, size int64) *disk {
 	t.Helper()
@@ -59,6 +67,11 @@ func newDisk(t testing.TB, kind, options string, size int64) *disk {
 	}[kind]
 	if out, err := exec.Command(format[0], append(format[1:], d.image)...).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %v: %s", format, err, out)
+	}
+	if kind == "xfs" { // its log is written all over with nothing
+		if out, err := exec.Command("fallocate", "--dig-holes", d.image).CombinedOutput(); err != nil {
+			t.Fatalf("fallocate: %v: %s", err, out)
+		}
 	}
 	t.Cleanup(d.unmount)
 	d.mount()
@@ -205,4 +218,17 @@ func (d *disk) shutdown() {
 	if errno != 0 {
 		d.t.Errorf("shut the file system down: %v", errno)
 	}
+}
+
+// remountReadOnly is what an administrator does, or where a file is open to be
+// written to, which keeps him from it, what the kernel does when the disk
+// fails: ext4 ends its journal and is read-only from then on.
+func (d *disk) remountReadOnly() error {
+	err := unix.Mount("", d.dir, "", unix.MS_REMOUNT|unix.MS_RDONLY, d.options)
+	if errors.Is(err, unix.EBUSY) {
+		if err = unix.Mount("", d.dir, "", unix.MS_REMOUNT, d.options+",abort"); err == nil {
+			d.aborted++
+		}
+	}
+	return err
 }

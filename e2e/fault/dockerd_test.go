@@ -45,7 +45,7 @@ func TestDockerdStartsOnWhatIsLeft(t *testing.T) {
 }
 
 func (g *ground) dockerd(t *testing.T, how interruption, n int) (wrong []string, at point) {
-	p, done := g.fresh(t, settings[n%len(settings)].options)
+	p, done := g.fresh(t, g.disk.optionsAt(n))
 	defer done()
 	out, err := how.run(g, p, n)
 	if err != nil {

@@ -3,6 +3,7 @@
 package fault
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -39,6 +40,13 @@ func interruptions() []interruption {
 			p.disk.unmount()
 			p.disk.mount()
 			return out, err
+		}},
+		{"remounted read-only", 1, calls, func(g *ground, p *program, n int) (outcome, error) {
+			var failed error
+			out, err := g.at(p, n, func(point) verdict { failed = p.disk.remountReadOnly(); return verdict{} })
+			p.disk.unmount()
+			p.disk.mount()
+			return out, errors.Join(err, failed)
 		}},
 		{"others meanwhile", 1, calls, race},
 		{"full disk", 2, steps, fullDisk},
@@ -150,7 +158,7 @@ func TestDisksAndDescriptorsRunOut(t *testing.T) {
 		}
 		failed, done := 0, 0
 		for n := 1; n <= how.points(g); n += 6 {
-			p, end := g.fresh(t, settings[0].options)
+			p, end := g.fresh(t, g.disk.optionsAt(0))
 			out, err := how.run(g, p, n)
 			end()
 			if err != nil {

@@ -11,9 +11,10 @@ import (
 )
 
 var (
-	seed  = flag.Uint64("seed", 1, "chooses the points, where not all are tried")
-	lasts = flag.Duration("time", 0, "how long all tests may take together: they try as many points as fit in, evenly spread (0: all)")
-	only  = flag.Int("point", 0, "try this point alone")
+	seed    = flag.Uint64("seed", 1, "chooses the points, where not all are tried")
+	lasts   = flag.Duration("time", 0, "how long all tests may take together: they try as many points as fit in, evenly spread (0: all)")
+	crowded = flag.Duration("crowd", 0, "how long many processes work on one root at once, on each driver (0: as much of the time as is theirs)")
+	only    = flag.Int("point", 0, "try this point alone")
 )
 
 func TestMain(m *testing.M) {

@@ -130,7 +130,7 @@ type ground struct {
 
 func newGround(t *testing.T, s scenario, driver string, in images) *ground {
 	t.Helper()
-	return newGroundOn(t, newDisk(t, "ext4", settings[0].options, 48<<20), s, driver, in)
+	return newGroundOn(t, newDisk(t, "ext4", settings["ext4"][0], smallest["ext4"]), s, driver, in)
 }
 
 func newGroundOn(t *testing.T, d *disk, s scenario, driver string, in images) *ground {
@@ -151,7 +151,7 @@ func newGroundOn(t *testing.T, d *disk, s scenario, driver string, in images) *g
 	}
 	g.disk.unmount()
 
-	p, done := g.fresh(t, settings[0].options)
+	p, done := g.fresh(t, g.disk.optionsAt(0))
 	defer done()
 	var had, has unix.Statfs_t
 	if err := unix.Statfs(p.disk.dir, &had); err != nil {

@@ -212,3 +212,44 @@ func TestSweepRemovesWhatNothingNeeds(t *testing.T) {
 		t.Errorf("downloads: %v", left)
 	}
 }
+
+func TestARecordThatWasNotFinishedIsSweptWhenItIsOld(t *testing.T) {
+	root := t.TempDir()
+	s := blobs.Of(root)
+	id := digest.FromString("image")
+	if err := s.Note(id, blobs.Record{Manifest: "{}"}, ""); err != nil {
+		t.Fatal(err)
+	}
+	old, recent := filepath.Join(root, "bulkhead/blobs/manifests/.bulkhead-tmp-1"), filepath.Join(root, "bulkhead/blobs/manifests/.bulkhead-tmp-2")
+	long := time.Now().Add(-time.Hour)
+	for _, path := range []string{old, recent} {
+		if err := os.WriteFile(path, []byte("half"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chtimes(old, long, long); err != nil {
+		t.Fatal(err)
+	}
+	left := func() int {
+		found, err := filepath.Glob(filepath.Join(root, "bulkhead/blobs/manifests/.bulkhead-tmp-*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(found)
+	}
+	for _, step := range []struct {
+		age  time.Duration
+		dry  bool
+		left int
+	}{{0, true, 2}, {time.Minute, false, 1}, {0, false, 0}} {
+		if _, err := s.Sweep(func(digest.Digest) bool { return true }, step.age, step.dry); err != nil {
+			t.Fatal(err)
+		}
+		if n := left(); n != step.left {
+			t.Errorf("after %+v: %d halves", step, n)
+		}
+	}
+	if _, err := s.Record(id); err != nil {
+		t.Error(err)
+	}
+}

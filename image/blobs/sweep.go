@@ -10,6 +10,8 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sys/unix"
+
+	"github.com/bulkhead/bulkhead/image/internal/durable"
 )
 
 // Sweep removes what nothing needs any more: records of images that are gone,
@@ -18,6 +20,9 @@ import (
 // only tells.
 func (s *Store) Sweep(exists func(image digest.Digest) bool, age time.Duration, dry bool) (freed int64, err error) {
 	named, err := s.sweepRecords(exists, dry)
+	if err == nil {
+		err = s.sweepHalves(age, dry)
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -63,6 +68,29 @@ func (s *Store) sweepRecords(exists func(image digest.Digest) bool, dry bool) (m
 		}
 	}
 	return named, nil
+}
+
+// sweepHalves removes records that somebody stopped writing that long ago.
+func (s *Store) sweepHalves(age time.Duration, dry bool) error {
+	entries, err := os.ReadDir(filepath.Join(s.dir, manifests))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if dry || e.IsDir() || !durable.Unfinished(e.Name()) {
+			continue
+		}
+		if fi, err := e.Info(); err == nil && time.Since(fi.ModTime()) < age {
+			continue
+		}
+		if err := gone(os.Remove(filepath.Join(s.dir, manifests, e.Name()))); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // sweep removes those blobs of a kind of which that is true.
