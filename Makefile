@@ -62,8 +62,9 @@ e2e: build ## run against dockerd, skopeo and umoci (Debian: make deps)
 
 .PHONY: fault
 FAULT_TIME ?= 2m
+FAULT_SEED ?= 1
 fault: build ## kill, cut the power and fail calls under commands for FAULT_TIME (0: at every point; as root; make deps)
-	$(GO) test $(GOFLAGS_TEST) -tags fault -count=1 -v -timeout 0 ./e2e/fault -time $(FAULT_TIME)
+	$(GO) test $(GOFLAGS_TEST) -tags fault -count=1 -v -timeout 0 ./e2e/fault -time $(FAULT_TIME) -seed $(FAULT_SEED)
 
 .PHONY: bench
 bench: build ## compare with native code, moby's packages, docker, podman, crane and tar (as root; make deps)
