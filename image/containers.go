@@ -120,10 +120,11 @@ func readContainer(path string) (c containerFile, err error) {
 }
 
 // ContainerImage is the image that a container was made of, "" where that is
-// not known: Docker's containers, and layers that were made by hand.
+// not known: Docker's containers, and layers that were made by hand. Docker has
+// layers whose names no container can have, such as images that are mounted.
 func (s *Store) ContainerImage(name string) (ID, error) {
-	if err := graphdriver.ValidateID(name); err != nil {
-		return "", err
+	if graphdriver.ValidateID(name) != nil {
+		return "", nil
 	}
 	for _, path := range []string{s.ourContainer(name), s.dockersContainer(name)} {
 		c, err := readContainer(path)
@@ -145,6 +146,9 @@ func (s *Store) SetContainerImage(ctx context.Context, name string, id ID) error
 		return ErrReadOnly
 	}
 	if err := graphdriver.ValidateID(name); err != nil {
+		if id == "" {
+			return nil // nothing can have been noted
+		}
 		return err
 	}
 	if err := ctx.Err(); err != nil {

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/opencontainers/go-digest"
 
@@ -66,11 +68,46 @@ func (l layout) scanMounts() ([]foundMount, error) {
 	}
 	var all []foundMount
 	for _, e := range entries {
-		if e.IsDir() {
+		switch {
+		case !e.IsDir():
+		case ofImageMount(e.Name()):
+			all = append(all, l.imageMounts(e.Name())...)
+		default:
 			all = append(all, l.readMount(e.Name()))
 		}
 	}
 	return all, nil
+}
+
+// ofImageMount tells whether a name begins like those that Docker 28 gives the
+// layers of images that are mounted into containers: <container>-<image>.
+// (moby v28.0.1 daemon/volumes.go registerMountPoints.)
+func ofImageMount(name string) bool {
+	container, _, is := strings.Cut(name, "-")
+	return is && validSHA256(digest.NewDigestFromEncoded(digest.SHA256, container))
+}
+
+// imageMounts reads the layer of that name and those beneath it: the image is
+// called as somebody called it, and each slash is a directory. Docker forgets
+// those when they are empty; they are none of its layers.
+func (l layout) imageMounts(name string) []foundMount {
+	entries, err := os.ReadDir(l.mount(name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return []foundMount{{name: name, err: err}}
+	}
+	var all []foundMount
+	if slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return !e.IsDir() }) {
+		all = append(all, l.readMount(name))
+	}
+	for _, e := range entries {
+		if e.IsDir() {
+			all = append(all, l.imageMounts(filepath.Join(name, e.Name()))...)
+		}
+	}
+	return all
 }
 
 // readMount goes on after a fault, as readFound does.

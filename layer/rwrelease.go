@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/bulkhead/bulkhead/graphdriver"
 )
@@ -64,6 +65,19 @@ func (r *rwRef) release() (last bool, err error) {
 	return true, err
 }
 
+// holdsNone refuses a layer in whose directory another one's lies, as those of
+// mounted images can (imageMounts): it would go with it.
+func (s *Store) holdsNone(m *mounted) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name := range s.mounts {
+		if strings.HasPrefix(name, m.name+"/") {
+			return fmt.Errorf("what is noted of %q lies beneath it; remove that first: %w", name, graphdriver.ErrBusy)
+		}
+	}
+	return nil
+}
+
 // unmounted refuses to go on with a layer that any process has mounted.
 func (s *Store) unmounted(ctx context.Context, m *mounted) error {
 	d, ok := s.opts.Driver.(graphdriver.Mounter)
@@ -86,6 +100,9 @@ func (s *Store) unmounted(ctx context.Context, m *mounted) error {
 // as nothing keeps them.
 func (s *Store) removeRW(ctx context.Context, r *rwRef) ([]Removed, error) {
 	m := r.m
+	if err := s.holdsNone(m); err != nil {
+		return nil, err
+	}
 	if err := s.unmounted(ctx, m); err != nil {
 		return nil, err
 	}

@@ -120,6 +120,9 @@ func (d *drivers) choose(ctx context.Context, purpose access) (string, error) {
 	case !purpose.changesLayers():
 		return shipped[0], nil
 	}
+	if err := d.keepContainerd(ctx); err != nil {
+		return "", err
+	}
 	return d.firstThatWorks(ctx, reg)
 }
 

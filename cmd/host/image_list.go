@@ -39,6 +39,9 @@ func (a *app) imageList() *cobra.Command {
 				if err != nil {
 					return err
 				}
+				if len(images) == 0 && len(conditions)+len(patterns) == 0 {
+					a.hintContainerd(cmd.Context(), o.driverName)
+				}
 				return errors.Join(shape.write(a.out, images, time.Now()), image.Damage(images))
 			})
 		},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strings"
 
 	"github.com/distribution/reference"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -128,10 +129,17 @@ func (c *fromContainerd) manifest(ctx context.Context, m ocispec.Descriptor) (im
 	return id, nil
 }
 
+// dangling begins what Docker calls images that have no name (moby
+// daemon/containerd/soft_delete.go).
+const dangling = "moby-dangling@"
+
 // name gives an image its name, if that is one that images can have here:
 // containerd's other users name images as they like, and Docker those that have
 // no name any more.
 func (c *fromContainerd) name(ctx context.Context, name string, id image.ID) error {
+	if strings.HasPrefix(name, dangling) {
+		return nil
+	}
 	ref, err := refs.Parse(name)
 	if err != nil || reference.IsNameOnly(ref) {
 		return nil

@@ -185,6 +185,9 @@ func TestImagesOfAContainerdComeOver(t *testing.T) {
 	if _, err := to.Images.Resolve("hidden:1"); err == nil {
 		t.Error("an image of another namespace came over")
 	}
+	if id, err := to.Images.Resolve("moby-dangling@" + mine.Digest.String()); err == nil {
+		t.Errorf("what Docker calls an image without a name is a name of %s", id)
+	}
 	again := fromContainerd(t, o.root, "moby", to)
 	if len(again.Stored) != 0 || len(again.Already) != 3 || len(again.Left) != 0 || again.Names != 0 {
 		t.Errorf("again: %+v", again)
