@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/bulkhead/bulkhead/graphdriver"
@@ -36,10 +37,33 @@ func (c container) short() string {
 type containerFile struct {
 	Image string
 	State struct{ Running bool }
+	// MountPoints are by path. Of an image that is mounted there, since Docker
+	// 28, the source is the image.
+	// (moby v28.0.0 volume/mounts/mounts.go, daemon/images/image_delete.go.)
+	MountPoints map[string]struct {
+		Type string
+		Spec struct{ Source string }
+	} `json:",omitempty"`
 }
 
-// containers maps images to the containers that were made of them, sorted by
-// ID, Docker's first. What cannot be read names no image.
+// images are those that a container needs, each once.
+func (c containerFile) images() []ID {
+	var ids []ID
+	add := func(name string) {
+		if id, err := ParseID(name); err == nil && !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	add(c.Image)
+	for _, m := range c.MountPoints {
+		if m.Type == "image" {
+			add(m.Spec.Source)
+		}
+	}
+	return ids
+}
+
+// containers maps images to the containers that need them, sorted by ID, Docker's first. What cannot be read names no image.
 func (s *Store) containers() map[ID][]container {
 	users := map[ID][]container{}
 	add := func(name, path string) {
@@ -47,7 +71,7 @@ func (s *Store) containers() map[ID][]container {
 		if err != nil {
 			return
 		}
-		if id, err := ParseID(c.Image); err == nil {
+		for _, id := range c.images() {
 			users[id] = append(users[id], container{id: name, running: c.State.Running})
 		}
 	}

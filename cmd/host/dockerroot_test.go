@@ -234,15 +234,22 @@ func (d *dockerRoot) container(image string, parent dockerLayer) string {
 	name := d.id()
 	id := d.mount(name, parent, true)
 	d.write("overlay2/"+id+"/diff/x", "x\n", 0o644)
-	d.describe(name, image, "overlay2")
+	d.describe(name, image, "overlay2", nil)
 	return name
 }
 
-// describe writes a container's file. (container/container.go.)
-func (d *dockerRoot) describe(name, image, driver string) {
+// describe writes a container's file, with images that are mounted into it, by
+// path. (container/container.go, volume/mounts/mounts.go.)
+func (d *dockerRoot) describe(name, image, driver string, mounted map[string]string) {
 	d.Helper()
 	c := map[string]any{"State": map[string]any{"Running": false, "ExitCode": 0}, "ID": name, "Path": "sh", "Config": map[string]any{"Image": "app:1"},
 		"Image": image, "Name": "/box", "Driver": driver, "OS": "linux"}
+	points := map[string]any{}
+	for path, id := range mounted { // v28.0.0 daemon/volumes.go registerMountPoints
+		points[path] = map[string]any{"Source": "/var/lib/docker/overlay2/" + d.id() + "/merged", "Destination": path, "RW": false, "Name": "app:1",
+			"Type": "image", "Spec": map[string]any{"Type": "image", "Source": id, "Target": path}}
+	}
+	c["MountPoints"] = points
 	if d.version >= 24 { // v24.0.0: only of a containerd's images it is not null
 		c["ImageManifest"] = nil
 		if driver == "overlayfs" {
@@ -338,7 +345,7 @@ func (d *dockerRoot) containerd() {
 		}
 	})
 	d.mkdir("rootfs/overlayfs", 0o710)
-	d.describe(d.id(), named.Digest.String(), "overlayfs")
+	d.describe(d.id(), named.Digest.String(), "overlayfs", nil)
 }
 
 // manifest puts an image of one layer with one file into that store's content.

@@ -172,3 +172,20 @@ func TestAnEmptyRootOfADockerWithTheSystemsContainerdSaysWhereImagesAre(t *testi
 		t.Errorf("exit %d: %q", code, errs)
 	}
 }
+
+func TestAnImageThatDockerHasMountedIntoAContainerIsInUse(t *testing.T) {
+	c := newDockerCLI(t)
+	d := newDockerRoot(t, 28, c.root)
+	base, baseDiff := d.layer(dockerLayer{}, map[string]string{"etc/base": "base"})
+	top, topDiff := d.layer(base, map[string]string{"etc/app": "app"})
+	box := d.container(d.image("app:1", baseDiff), base)
+	tool := d.image("tool:1", baseDiff, topDiff)
+	d.describe(box, d.image("app:1", baseDiff), "overlay2", map[string]string{"/opt": tool})
+	d.mount(box+"-tool:1", top, false)
+
+	c.bad(exitFailed, "container "+box[:12]+" is using", "image", "rm", "tool:1")
+	c.good("image", "prune", "--all", "--force")
+	if got := strings.Fields(c.good("image", "ls", "--format", "{{.Repository}}")); len(got) != 2 {
+		t.Errorf("left: %v", got)
+	}
+}
