@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/opencontainers/go-digest"
+
+	"github.com/bulkhead/bulkhead/layer"
 )
 
 // ID names an image: the sha256 digest of its configuration.
@@ -41,6 +43,9 @@ func ParseID(s string) (ID, error) {
 
 // validSHA256 refuses any digest that is not a well formed sha256.
 func validSHA256(d digest.Digest) error {
+	if layer.ValidDigest(d) {
+		return nil
+	}
 	if err := d.Validate(); err != nil {
 		return err
 	}

@@ -21,7 +21,7 @@ type Layers interface {
 	Release(ctx context.Context, l layer.Layer) ([]layer.Removed, error)
 	// Link says what an image's layers are, to a store that does not know how
 	// its layers lie on one another, and returns how many of them are there.
-	Link(diffs []layer.DiffID) (there int)
+	Link(diffs []layer.DiffID, chain []layer.ChainID) (there int)
 	// Settle removes what an earlier process left without an image.
 	Settle(ctx context.Context) error
 	// Doubt goes before a Release that may remove layers.

@@ -150,7 +150,7 @@ func (s *Store) loadOne(id ID) *entry {
 // removal takes more of the image away, and the error names what is missing.
 func (s *Store) retain(c *Config) (layer.Layer, error) {
 	chain := c.Chain()
-	for i := s.opts.Layers.Link(c.DiffIDs()) - 1; i >= 0; i-- {
+	for i := s.opts.Layers.Link(c.DiffIDs(), chain) - 1; i >= 0; i-- {
 		l, err := s.opts.Layers.Get(chain[i])
 		if err == nil && i == len(chain)-1 {
 			return l, nil

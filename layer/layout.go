@@ -82,8 +82,8 @@ func randomID() string {
 	return hex.EncodeToString(b[:])
 }
 
-// validSHA256 accepts the digests that layers have.
-func validSHA256(d digest.Digest) bool {
+// ValidDigest accepts the digests that layers and images have: SHA-256.
+func ValidDigest(d digest.Digest) bool {
 	hex, ok := strings.CutPrefix(string(d), string(digest.SHA256)+":")
 	if !ok || len(hex) != digest.SHA256.Size()*2 {
 		return false

@@ -79,7 +79,7 @@ func readFound(base int, name, hex string, sizes bool) found {
 			errs = append(errs, err)
 		}
 	}
-	if !validSHA256(digest.Digest(f.chain)) {
+	if !ValidDigest(digest.Digest(f.chain)) {
 		fault(errors.New("its name is not a SHA-256 sum"))
 	}
 	text, err := read(fileSize)
@@ -97,13 +97,13 @@ func readFound(base int, name, hex string, sizes bool) found {
 	text, err = read(fileParent)
 	if !errors.Is(err, fs.ErrNotExist) {
 		fault(err)
-		if f.parent = ChainID(text); err == nil && !validSHA256(digest.Digest(text)) {
+		if f.parent = ChainID(text); err == nil && !ValidDigest(digest.Digest(text)) {
 			fault(fmt.Errorf("%s holds %.80q, not a digest", fileParent, text))
 		}
 	}
 	text, err = read(fileDiff)
 	fault(err)
-	if f.diff = DiffID(text); err == nil && !validSHA256(digest.Digest(text)) {
+	if f.diff = DiffID(text); err == nil && !ValidDigest(digest.Digest(text)) {
 		fault(fmt.Errorf("%s holds %.80q, not a digest", fileDiff, text))
 	}
 	text, err = read(fileCacheID)

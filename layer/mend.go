@@ -71,7 +71,7 @@ type mending struct {
 
 func (s *Store) newMending(ctx context.Context, want Want) (*mending, error) {
 	m := &mending{s: s, want: want, chain: want.ChainID(), others: map[string]bool{}}
-	if !validSHA256(digest.Digest(m.chain)) {
+	if !ValidDigest(digest.Digest(m.chain)) {
 		return nil, fmt.Errorf("%q is no layer", m.chain)
 	}
 	m.place = s.at.chain(m.chain)
@@ -316,11 +316,11 @@ func (s *Store) Missing(ctx context.Context) (out []Want) {
 		return nil
 	}
 	for _, f := range layers {
-		if s.layers[f.chain] != nil || !validSHA256(digest.Digest(f.chain)) {
+		if s.layers[f.chain] != nil || !ValidDigest(digest.Digest(f.chain)) {
 			continue
 		}
 		for _, parent := range append([]ChainID{f.parent, ""}, slices.Sorted(maps.Keys(s.layers))...) {
-			if w := (Want{Parent: parent, Diff: f.diff}); validSHA256(digest.Digest(w.Diff)) && w.ChainID() == f.chain {
+			if w := (Want{Parent: parent, Diff: f.diff}); ValidDigest(digest.Digest(w.Diff)) && w.ChainID() == f.chain {
 				out = append(out, w)
 				break
 			}

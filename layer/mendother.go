@@ -41,7 +41,7 @@ func (s *Store) TakeBack(ctx context.Context, dir string) error {
 	hex, removing := strings.CutSuffix(filepath.Base(dir), suffixRemoving)
 	hex, _, _ = strings.Cut(hex, "-")
 	chain := ChainID(digest.NewDigestFromEncoded(digest.SHA256, hex))
-	if !removing || !validSHA256(digest.Digest(chain)) {
+	if !removing || !ValidDigest(digest.Digest(chain)) {
 		return fmt.Errorf("%s: not the removal of a layer: %w", dir, ErrNotFound)
 	}
 	place := s.at.chain(chain)
@@ -59,7 +59,7 @@ func RemovalOf(dir string) (ChainID, bool) {
 	name, ok := removingChain(filepath.Base(dir))
 	hex, _, _ := strings.Cut(name, "-")
 	chain := digest.NewDigestFromEncoded(digest.SHA256, hex)
-	return ChainID(chain), ok && validSHA256(chain)
+	return ChainID(chain), ok && ValidDigest(chain)
 }
 
 // KeepOrphan makes a tree that nobody has one that a repair put aside.

@@ -52,7 +52,7 @@ func FuzzMetadata(f *testing.F) {
 		}
 		defer s.Close()
 		for chain, l := range s.Map() {
-			if !validSHA256(digest.Digest(chain)) || l.DiffID() == "" {
+			if !ValidDigest(digest.Digest(chain)) || l.DiffID() == "" {
 				t.Errorf("layer %q", chain)
 			}
 		}

@@ -84,7 +84,7 @@ func (l layout) scanMounts() ([]foundMount, error) {
 // (moby v28.0.1 daemon/volumes.go registerMountPoints.)
 func ofImageMount(name string) bool {
 	container, _, is := strings.Cut(name, "-")
-	return is && validSHA256(digest.NewDigestFromEncoded(digest.SHA256, container))
+	return is && ValidDigest(digest.NewDigestFromEncoded(digest.SHA256, container))
 }
 
 // imageMounts reads the layer of that name and those beneath it: the image is
@@ -133,7 +133,7 @@ func (l layout) readMount(name string) foundMount {
 	switch {
 	case errors.Is(parentErr, fs.ErrNotExist):
 		parentErr = nil
-	case parentErr == nil && !validSHA256(digest.Digest(text)):
+	case parentErr == nil && !ValidDigest(digest.Digest(text)):
 		parentErr = fmt.Errorf("%s holds %.80q, not a digest", fileParent, text)
 	case parentErr == nil:
 		f.parent = ChainID(text)

@@ -32,7 +32,7 @@ func (ses *Session) Register(ctx context.Context, r io.Reader, parent ChainID, o
 		return nil, errSessionOver
 	}
 	if opts.Expected != "" {
-		if !validSHA256(digest.Digest(opts.Expected)) {
+		if !ValidDigest(digest.Digest(opts.Expected)) {
 			return nil, fmt.Errorf("register a layer: %q is not a SHA-256 digest: %w", opts.Expected, ErrDigestMismatch)
 		}
 		defer ses.keepPromise(NextChainID(parent, opts.Expected))

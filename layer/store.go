@@ -167,24 +167,23 @@ func (s *Store) Get(id ChainID) (Layer, error) {
 }
 
 // Link tells a store that was opened for Sizes which layers are on top of one
-// another, lowest first: they are what makes their chain IDs. It returns how many
-// of them are there, from the lowest. Any other store knows, and says all.
-func (s *Store) Link(diffs []DiffID) (there int) {
+// another, lowest first, by the chain IDs that follow from their diff IDs. It
+// returns how many of them are there, from the lowest. Any other store knows, and
+// says all.
+func (s *Store) Link(diffs []DiffID, chain []ChainID) (there int) {
 	if !s.opts.Sizes {
-		return len(diffs)
+		return len(chain)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var below *record
-	var chain ChainID
-	for i, diff := range diffs {
-		chain = NextChainID(chain, diff)
-		rec := s.layers[chain]
+	for i, id := range chain {
+		rec := s.layers[id]
 		if rec == nil {
 			return i
 		}
 		if rec.diff == "" {
-			rec.diff, rec.parent = diff, below
+			rec.diff, rec.parent = diffs[i], below
 			if below != nil {
 				rec.total, rec.depth = below.total+rec.size, below.depth+1
 				below.above++
@@ -192,7 +191,7 @@ func (s *Store) Link(diffs []DiffID) (there int) {
 		}
 		below = rec
 	}
-	return len(diffs)
+	return len(chain)
 }
 
 // find looks a layer up. s.mu is held.
