@@ -35,18 +35,18 @@ type found struct {
 // scan reads all layer directories: layers, and those whose removal has
 // begun.
 func (l layout) scan(ctx context.Context) (layers, removing []found, err error) {
-	entries, err := os.ReadDir(l.chains())
+	dir, err := os.Open(l.chains())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, nil
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("read the layer store: %w", err)
 	}
-	dir, err := os.Open(l.chains())
+	defer dir.Close()
+	entries, err := dir.ReadDir(-1)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read the layer store: %w", err)
 	}
-	defer dir.Close()
 	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return !e.IsDir() })
 	all := make([]found, len(entries))
 	err = abreast.Do(ctx, len(entries), func(_ context.Context, i int) error {
@@ -206,6 +206,7 @@ func (l layout) build(layers []found) (map[ChainID]*record, []error) {
 		}
 		broken = append(broken, &BrokenError{Dir: f.name, Cause: f.err})
 	}
+	slices.SortFunc(broken, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	// What an unusable layer rests on has to stay: it may yet be mended.
 	for i := range layers {
 		if f := &layers[i]; f.err != nil && records[f.parent] != nil {

@@ -135,17 +135,25 @@ func (s *Store) ByID() map[digest.Digest][]reference.Named {
 func (s *Store) All() []Association {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	var all []Association
+	type named struct {
+		name string // made once, and not for each comparison
+		Association
+	}
+	var found []named
 	for _, repo := range s.repos {
 		for name, id := range repo {
 			ref, err := reference.ParseNormalizedNamed(name)
 			if err != nil || id.Validate() != nil {
 				continue // kept in the file, as dockerd keeps it
 			}
-			all = append(all, Association{Ref: ref, ID: id})
+			found = append(found, named{ref.String(), Association{Ref: ref, ID: id}})
 		}
 	}
-	slices.SortFunc(all, func(a, b Association) int { return cmp.Compare(a.Ref.String(), b.Ref.String()) })
+	slices.SortFunc(found, func(a, b named) int { return cmp.Compare(a.name, b.name) })
+	all := make([]Association, len(found))
+	for i, f := range found {
+		all[i] = f.Association
+	}
 	return all
 }
 
