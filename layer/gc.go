@@ -291,15 +291,15 @@ func (s *Store) Free(ctx context.Context, w Waste) error {
 	if s.opts.ReadOnly {
 		return ErrReadOnly
 	}
+	if w.Kind == WasteLayer { // there may be thousands, and it is known what has them
+		return s.freeLayer(ctx, w.Layer)
+	}
 	file, id := filepath.Join(s.opts.Root, w.Path), filepath.Base(w.Path)
 	live, err := s.live(ctx)
 	if err != nil {
 		return err
 	}
-	switch w.Kind {
-	case WasteLayer:
-		return s.freeLayer(ctx, w.Layer)
-	case WasteTree:
+	if w.Kind == WasteTree {
 		if live[id] {
 			return fmt.Errorf("tree %s: somebody has it by now: %w", id, graphdriver.ErrBusy)
 		}
