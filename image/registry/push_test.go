@@ -164,9 +164,9 @@ func TestADamagedKeptBlobIsNotSent(t *testing.T) {
 	}
 }
 
-// A manifest may say of a layer that is stored already that some blob is it.
-// It is not read, and so not to be believed when it would be sent on.
-func TestALayerThatWasNotReadIsNotPushedByTheManifestsWord(t *testing.T) {
+// pulledWithoutNotes has an image from a registry, and nothing of how it came.
+func pulledWithoutNotes(t *testing.T) (*server, *client, sample) {
+	t.Helper()
 	s, c := newServer(t), newClient(t)
 	img := newSample(t, "one")
 	s.image("from", "1", img)
@@ -176,6 +176,13 @@ func TestALayerThatWasNotReadIsNotPushedByTheManifestsWord(t *testing.T) {
 	if err := os.RemoveAll(filepath.Join(c.root, "bulkhead/blobs")); err != nil {
 		t.Fatal(err)
 	}
+	return s, c, img
+}
+
+// A manifest may say of a layer that is stored already that some blob is it.
+// It is not read, and so not to be believed when it would be sent on.
+func TestALayerThatWasNotReadIsNotPushedByTheManifestsWord(t *testing.T) {
+	s, c, img := pulledWithoutNotes(t)
 	lie := ocispec.Manifest{MediaType: ocispec.MediaTypeImageManifest, Config: s.blob("lie", ocispec.MediaTypeImageConfig, img.config)}
 	lie.SchemaVersion = 2
 	lie.Layers = []ocispec.Descriptor{s.blob("lie", ocispec.MediaTypeImageLayerGzip, newSample(t, "another").packed[0])}
@@ -198,15 +205,7 @@ func TestALayerThatWasNotReadIsNotPushedByTheManifestsWord(t *testing.T) {
 }
 
 func TestPushTriesAgainAfterAFailureThatPasses(t *testing.T) {
-	s, c := newServer(t), newClient(t)
-	img := newSample(t, "one")
-	s.image("from", "1", img)
-	if _, err := c.pull(s.host+"/from:1", nil); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.RemoveAll(filepath.Join(c.root, "bulkhead/blobs")); err != nil {
-		t.Fatal(err)
-	}
+	s, c, img := pulledWithoutNotes(t)
 	failed := map[string]bool{}
 	s.between = func(w http.ResponseWriter, r *http.Request, answer http.Handler) {
 		if key := r.Method + r.URL.Path; !failed[r.Method] {
