@@ -73,8 +73,12 @@ func (a *app) mayRetire(ctx context.Context, driver, to string) (why, err error)
 	if _, err := os.Lstat(filepath.Join(a.cfg.Root, "buildkit")); err == nil {
 		return errors.New("BuildKit has kept its cache in it; remove that first (docker builder prune -a, then the directory buildkit)"), nil
 	}
-	if target, err := convert.Target(a.cfg.Root, driver); err != nil || target != to {
-		return fmt.Errorf("it has been written to since"), err
+	target, err := convert.Target(a.cfg.Root, driver)
+	if err != nil {
+		return nil, err
+	}
+	if target != to {
+		return errors.New("it has been written to since"), nil
 	}
 	err = a.as(to).with(ctx, list, func(now *opened) error {
 		return a.as(driver).with(ctx, list, func(old *opened) error {
