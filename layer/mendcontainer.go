@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/bulkhead/bulkhead/graphdriver"
@@ -40,13 +42,32 @@ func (s *Store) mendContainer(ctx context.Context, f foundMount, aside bool) (di
 	for _, id := range orphans {
 		orphan[id] = true
 	}
-	if id, is := strings.CutSuffix(f.initID, suffixInit); f.mountID == "" && is && orphan[id] {
-		if err := undo.Write(filepath.Join(s.at.mount(f.name), fileMountID), []byte(id), 0o644); err != nil {
-			return nil, err
+	for _, file := range []struct {
+		name string
+		id   *string
+		want string // what the other one says that it is
+	}{
+		{fileMountID, &f.mountID, strings.TrimSuffix(f.initID, suffixInit)},
+		{fileInitID, &f.initID, f.mountID + suffixInit},
+	} {
+		if !orphan[file.want] {
+			continue
 		}
-		f.mountID = id
-		did = append(did, "the file "+fileMountID+" was made right")
+		ok, err := s.hasTree(ctx, *file.id)
+		if err != nil {
+			return did, err
+		}
+		if ok {
+			continue
+		}
+		if err := undo.Write(filepath.Join(s.at.mount(f.name), file.name), []byte(file.want), 0o644); err != nil {
+			return did, err
+		}
+		*file.id = file.want
+		delete(orphan, file.want)
+		did = append(did, "the file "+file.name+" was made right")
 	}
+	lost := false
 	there := 0
 	below := ""
 	if rec := s.layers[f.parent]; rec != nil {
@@ -58,11 +79,12 @@ func (s *Store) mendContainer(ctx context.Context, f foundMount, aside bool) (di
 		if id == "" {
 			continue
 		}
-		ok, err := s.opts.Driver.Exists(ctx, id)
+		ok, err := s.hasTree(ctx, id)
 		if err != nil {
 			return did, err
 		}
 		if !ok {
+			lost = lost || id == f.mountID
 			continue
 		}
 		there++
@@ -76,16 +98,25 @@ func (s *Store) mendContainer(ctx context.Context, f foundMount, aside bool) (di
 		did = append(did, "the driver's notes about "+id+" were made right")
 		below = id
 	}
+	lost = lost || f.mountID == ""
 	switch {
-	case there > 0 && f.mountID != "":
+	case !lost:
 		return did, s.examineContainer(ctx, f)
-	case there == 0 && aside && len(orphans) == 0:
-		return append(did, "it has no files any more; what is noted of it was put aside"), undo.Take(s.at.mount(f.name))
-	case f.mountID == "" && len(orphans) > 0:
+	case len(orphan) > 0:
 		return did, fmt.Errorf("which tree is the container's is not known any more (one of %s); say so in %s: %w",
-			strings.Join(orphans, ", "), fileMountID, ErrLost)
+			strings.Join(slices.Sorted(maps.Keys(orphan)), ", "), fileMountID, ErrLost)
+	case there == 0 && aside:
+		return append(did, "it has no files any more; what is noted of it was put aside"), undo.Take(s.at.mount(f.name))
 	}
 	return did, ErrLost
+}
+
+// hasTree asks the driver for a tree; "" is none.
+func (s *Store) hasTree(ctx context.Context, id string) (bool, error) {
+	if id == "" {
+		return false, nil
+	}
+	return s.opts.Driver.Exists(ctx, id)
 }
 
 // mendNotes has the driver put right what it notes of a container's layer,

@@ -107,9 +107,19 @@ func (r *repair) removals(ctx context.Context) error {
 	}, string(layer.FaultRemoving))
 }
 
-// orphans puts aside trees that nobody has, where they can be nobody's.
+// orphans puts aside trees that nobody has, where they can be nobody's: one may
+// be what a container wrote, of which there is no other copy.
 func (r *repair) orphans(ctx context.Context) error {
+	container := ""
+	for _, f := range r.found {
+		if slices.Contains(containerKinds(), f.Kind) && f.Layer == "" && r.failed[keyOf(f)] != nil {
+			container = f.Path
+		}
+	}
 	return r.each(ctx, func(f check.Finding) (string, error) {
+		if container != "" {
+			return "", fmt.Errorf("it may be what the container of %s wrote: see whose it is before you remove it", container)
+		}
 		if !r.opts.Ours {
 			return "", errors.New("on Docker's root it may be somebody's: see whose it is before you remove it")
 		}
@@ -121,6 +131,11 @@ func (r *repair) orphans(ctx context.Context) error {
 	}, string(layer.FaultOrphan))
 }
 
+// containerKinds are what may be wrong with one.
+func containerKinds() []string {
+	return []string{string(layer.FaultContainer), string(layer.FaultTree), string(layer.FaultBuild)}
+}
+
 // containers mends what is noted of containers' layers.
 func (r *repair) containers(ctx context.Context) error {
 	return r.each(ctx, func(f check.Finding) (string, error) {
@@ -129,7 +144,7 @@ func (r *repair) containers(ctx context.Context) error {
 		}
 		did, err := r.Layers.MendContainer(ctx, filepath.Base(f.Path), r.opts.Ours)
 		return strings.Join(did, "; "), err
-	}, string(layer.FaultContainer), string(layer.FaultTree), string(layer.FaultBuild))
+	}, containerKinds()...)
 }
 
 // names mends the file of names.
