@@ -1,7 +1,7 @@
 package archive
 
 import (
-	"context"
+	"errors"
 	"io"
 	"sync"
 
@@ -46,21 +46,25 @@ type keeping struct {
 }
 
 // keep reads a blob so that it can be kept, if it is to be.
-func (l *loader) keep(ctx context.Context, b blob, f input.File) (*keeping, error) {
+func (l *loader) keep(b blob, f input.File) (*keeping, error) {
 	k := &keeping{Reader: f, file: f, keep: l.keeps(b)}
 	if _, ok := f.(Keeper); ok || !k.keep {
 		return k, nil
 	}
-	// A layer may come twice, and one of the two wait for the other.
+	// A layer may come twice.
 	if k.keep = l.firstToKeep(b.promise.Digest); !k.keep {
 		return k, nil
 	}
+	// Whoever downloads it may be waiting for the root, which is ours now.
 	var err error
-	if k.copy, err = l.opts.Blobs.Begin(ctx, b.promise.Digest); err != nil {
+	if k.copy, err = l.opts.Blobs.Claim(b.promise.Digest); err != nil {
 		return nil, err
 	}
+	if k.keep = k.copy != nil; !k.keep {
+		return k, nil
+	}
 	if err := k.copy.Reset(); err != nil {
-		return nil, err
+		return nil, errors.Join(err, k.copy.Close())
 	}
 	k.Reader = io.TeeReader(f, k.copy)
 	return k, nil

@@ -81,7 +81,7 @@ func (l *loader) layer(ctx context.Context, b blob, parent layer.ChainID, id lay
 	}
 	defer f.Close()
 	l.opts.Progress.Start(id, f.Size())
-	keep, err := l.keep(ctx, b, f)
+	keep, err := l.keep(b, f)
 	if err != nil {
 		return err
 	}

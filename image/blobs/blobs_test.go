@@ -90,6 +90,57 @@ func TestAPartialBlobHasOneUserAtATime(t *testing.T) {
 	}
 }
 
+func TestAWholeBlobIsSharedAndGoesWithItsLastUser(t *testing.T) {
+	for _, keeps := range []bool{false, true} {
+		s, d := blobs.Of(t.TempDir()), digest.FromString("text")
+		p := begin(t, s, d, "text")
+		if other, err := s.Claim(d); other != nil || err != nil {
+			t.Fatalf("claimed while it is written: %v", err)
+		}
+		if ok, err := p.Share(); !ok || err != nil {
+			t.Fatalf("not shared: %v", err)
+		}
+		other, err := s.Begin(context.Background(), d)
+		if err != nil || !other.Shared() || other.Have() != 4 {
+			t.Fatalf("%v", err)
+		}
+		if third, err := s.Claim(d); third != nil || err != nil {
+			t.Fatalf("claimed while it is shared: %v", err)
+		}
+		if _, err := s.Sweep(func(digest.Digest) bool { return true }, 0, false); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Discard(); err != nil {
+			t.Fatal(err)
+		}
+		if keeps {
+			if err := other.Keep(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if text, err := io.ReadAll(other.Reader()); string(text) != "text" || err != nil {
+			t.Errorf("%q, %v", text, err)
+		}
+		if err := other.Discard(); err != nil {
+			t.Fatal(err)
+		}
+		f, err := s.Open(d)
+		if (err == nil) != keeps {
+			t.Errorf("kept: %v", err)
+		}
+		if err == nil {
+			f.Close()
+		}
+		next := begin(t, s, d, "")
+		if next.Have() != 0 || next.Shared() {
+			t.Errorf("%d bytes are left", next.Have())
+		}
+		if err := next.Discard(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestWhatIsNoDigestHasNoBlob(t *testing.T) {
 	root := t.TempDir()
 	s := blobs.Of(root)

@@ -26,11 +26,16 @@ func (s *Store) Sweep(exists func(image digest.Digest) bool, age time.Duration, 
 	if err != nil {
 		return 0, err
 	}
-	keep, err := s.sweep(kept, dry, func(d digest.Digest, path string) (bool, error) { return !named[d], nil })
+	keep, err := s.sweep(kept, func(d digest.Digest, path string) (bool, error) {
+		if named[d] || dry {
+			return !named[d], nil
+		}
+		return true, gone(os.Remove(path))
+	})
 	if err != nil {
 		return keep, err
 	}
-	old, err := s.sweep(partial, dry, func(_ digest.Digest, path string) (bool, error) { return abandoned(path, age) })
+	old, err := s.sweep(partial, func(_ digest.Digest, path string) (bool, error) { return abandoned(path, age, dry) })
 	return keep + old, err
 }
 
@@ -93,8 +98,8 @@ func (s *Store) sweepHalves(age time.Duration, dry bool) error {
 	return nil
 }
 
-// sweep removes those blobs of a kind of which that is true.
-func (s *Store) sweep(kind string, dry bool, remove func(d digest.Digest, path string) (bool, error)) (freed int64, err error) {
+// sweep has the blobs of a kind removed that are not needed, and counts those.
+func (s *Store) sweep(kind string, remove func(d digest.Digest, path string) (unneeded bool, err error)) (freed int64, err error) {
 	dirs, err := os.ReadDir(filepath.Join(s.dir, kind))
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, nil
@@ -116,41 +121,39 @@ func (s *Store) sweep(kind string, dry bool, remove func(d digest.Digest, path s
 			if d.Validate() != nil {
 				continue // not ours
 			}
+			fi, ierr := f.Info() // while it is there
 			unneeded, err := remove(d, path)
 			if err != nil {
 				return freed, err
 			}
-			if !unneeded {
-				continue
-			}
-			if fi, err := f.Info(); err == nil {
+			if unneeded && ierr == nil {
 				freed += fi.Size()
-			}
-			if dry {
-				continue
-			}
-			if err := gone(os.Remove(path)); err != nil {
-				return freed, err
 			}
 		}
 	}
 	return freed, nil
 }
 
-// abandoned tells whether a download is that old, and nobody's.
-func abandoned(path string, age time.Duration) (bool, error) {
+// abandoned tells whether a download is that old, and nobody's, and removes it
+// then: while it is locked, lest somebody go on with a file that is gone.
+func abandoned(path string, age time.Duration, dry bool) (bool, error) {
 	f, err := openRegular(path, os.O_RDWR)
 	if err != nil {
 		return false, gone(err)
 	}
 	defer f.Close()
+	p := &Partial{path: path, f: f}
+	free, err := p.lock(unix.LOCK_EX)
+	if err != nil || !free {
+		return false, err
+	}
 	fi, err := f.Stat()
 	if err != nil || time.Since(fi.ModTime()) < age {
 		return false, err
 	}
-	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	if errors.Is(err, unix.EWOULDBLOCK) {
-		return false, nil
+	current, err := p.lies(path)
+	if err != nil || !current || dry {
+		return current, err
 	}
-	return err == nil, err
+	return true, gone(os.Remove(path))
 }

@@ -94,41 +94,77 @@ func (s *Source) layer(ctx context.Context, d digest.Digest, desc ocispec.Descri
 // obtain takes a blob that is kept, or downloads it.
 func (s *Source) obtain(ctx context.Context, d digest.Digest, b *layerBlob, advance func(int64)) error {
 	if f, err := s.to.Open(d); err == nil {
-		if whole(f, d, b.size) {
+		if whole(ctx, f, d, b.size) {
 			b.kept = f
 			advance(b.size)
 			return nil
 		}
-		if err := errors.Join(f.Close(), s.to.Remove(d)); err != nil {
+		if err := f.Close(); err != nil || ctx.Err() != nil {
+			return errors.Join(err, context.Cause(ctx))
+		}
+		if err := s.to.Remove(d); err != nil {
 			return err
 		}
 	}
-	p, err := s.to.Begin(ctx, d)
-	if err != nil {
-		return err
+	for {
+		p, err := s.to.Begin(ctx, d)
+		if err != nil {
+			return err
+		}
+		ready, err := s.fill(ctx, d, b.size, p, advance)
+		if err == nil && ready {
+			b.partial = p
+			return nil
+		}
+		if err := errors.Join(err, p.Close()); err != nil {
+			return err
+		}
+		// Somebody else is at it: what comes of that is looked at again.
 	}
-	if err := s.download(ctx, d, b.size, p, advance); err != nil {
-		return errors.Join(err, p.Close())
-	}
-	b.partial = p
-	return nil
 }
 
-// whole tells whether a file is the blob.
-func whole(f *os.File, d digest.Digest, size int64) bool {
+// fill has a partial blob whole, and shared from then on. It is not ready if
+// that is for somebody else to see to.
+func (s *Source) fill(ctx context.Context, d digest.Digest, size int64, p *blobs.Partial, advance func(int64)) (ready bool, err error) {
+	if !p.Shared() {
+		if err := s.download(ctx, d, size, p, advance); err != nil {
+			return false, err
+		}
+		ready, err := p.Share()
+		if !ready {
+			advance(-size)
+		}
+		return ready, err
+	}
+	v := d.Verifier()
+	if _, err := io.Copy(v, &ended{ctx, p.Reader()}); err != nil {
+		return false, err
+	}
+	switch {
+	case !v.Verified(): // its writer has just given it up
+		return false, s.opts.pause(ctx, 1, nil)
+	case p.Have() != size:
+		return false, refuse("%s: another download of it came to %d bytes, its descriptor says %d", d, p.Have(), size)
+	}
+	advance(size)
+	return true, nil
+}
+
+// whole tells whether a file is the blob; not if ctx ends before that is known.
+func whole(ctx context.Context, f *os.File, d digest.Digest, size int64) bool {
 	fi, err := f.Stat()
 	if err != nil || fi.Size() != size {
 		return false
 	}
 	v := d.Verifier()
-	_, err = io.Copy(v, io.NewSectionReader(f, 0, size))
+	_, err = io.Copy(v, &ended{ctx, io.NewSectionReader(f, 0, size)})
 	return err == nil && v.Verified()
 }
 
 // download fills a partial blob from one server after the other.
 func (s *Source) download(ctx context.Context, d digest.Digest, size int64, p *blobs.Partial, advance func(int64)) error {
 	f := &filling{d: d, size: size, p: p, advance: advance}
-	if err := f.resume(); err != nil {
+	if err := f.resume(ctx); err != nil {
 		return err
 	}
 	if f.p.Have() == size {
@@ -157,7 +193,7 @@ type filling struct {
 }
 
 // resume reads what there is, since the digest is of all.
-func (f *filling) resume() error {
+func (f *filling) resume(ctx context.Context) error {
 	f.hash = f.d.Algorithm().Hash()
 	if f.p.Have() > f.size {
 		return f.p.Reset()
@@ -166,7 +202,7 @@ func (f *filling) resume() error {
 		return nil
 	}
 	f.resumed = true
-	n, err := io.Copy(f.hash, f.p.Reader())
+	n, err := io.Copy(f.hash, &ended{ctx, f.p.Reader()})
 	f.tell(n)
 	return err
 }
@@ -192,8 +228,8 @@ const step = 1 << 20
 
 // from downloads what is missing from one server.
 func (f *filling) from(ctx context.Context, e *endpoint) error {
+	best := f.p.Have() // what is sent a second time brings nobody further
 	for n := 1; ; {
-		before := f.p.Have()
 		err := f.attempt(ctx, e)
 		if err == nil && f.p.Have() == f.size {
 			if f.verified() {
@@ -211,8 +247,8 @@ func (f *filling) from(ctx context.Context, e *endpoint) error {
 		if !temporary(ctx, err) {
 			return err
 		}
-		if f.p.Have() >= before+step {
-			n = 0
+		if f.p.Have() >= best+step {
+			best, n = f.p.Have(), 0
 		}
 		if n++; n > e.opts.Attempts {
 			return err

@@ -199,7 +199,10 @@ func (p *pusher) sendKept(ctx context.Context, id layer.DiffID, desc ocispec.Des
 		return false, nil // then it is compressed
 	}
 	defer f.Close()
-	if !whole(f, desc.Digest, desc.Size) {
+	if !whole(ctx, f, desc.Digest, desc.Size) {
+		if ctx.Err() != nil {
+			return false, context.Cause(ctx)
+		}
 		return false, p.kept.Remove(desc.Digest)
 	}
 	return true, p.send(ctx, id, desc, f)

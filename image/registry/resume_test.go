@@ -2,6 +2,7 @@ package registry_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"math/rand/v2"
@@ -11,10 +12,14 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 
+	"github.com/bulkhead/bulkhead/image/archive"
+	"github.com/bulkhead/bulkhead/image/blobs"
 	"github.com/bulkhead/bulkhead/image/input"
 	"github.com/bulkhead/bulkhead/image/registry"
 )
@@ -172,6 +177,78 @@ func TestADownloadThatNeverGetsAnywhereIsGivenUp(t *testing.T) {
 	}
 	if n := s.count("GET", digest.FromBytes(img.packed[0]).String()); n != 3 {
 		t.Errorf("asked for %d times", n)
+	}
+}
+
+// Each answer is all of it, and breaks off at another place: more comes than
+// before every second time, and it gets nowhere.
+func TestAServerThatBeginsAnewEachTimeIsGivenUp(t *testing.T) {
+	s, c := newServer(t), newClient(t)
+	c.opts.Attempts = 3
+	img := newSample(t, noise(4<<20))
+	s.image("app", "1", img)
+	asked := 0
+	s.between = func(w http.ResponseWriter, r *http.Request, answer http.Handler) {
+		if isBlob(r, img) {
+			if asked++; asked < 20 {
+				r.Header.Del("Range")
+				cut(w, r, answer, []int{1 << 20, 3 << 20}[asked%2])
+			}
+		}
+		answer.ServeHTTP(w, r)
+	}
+	if _, err := c.pull(s.host+"/app:1", nil); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Fatalf("asked %d times: %v", asked, err)
+	}
+}
+
+// Each pull has a layer that the other one wants next.
+func TestPullsOfEachOthersLayersDoNotWaitForEachOther(t *testing.T) {
+	s, one, other := newServer(t), newClient(t), newClient(t)
+	img := newSample(t, "a", "b")
+	s.image("app", "1", img)
+	other.root = one.root // as far as what is downloaded is concerned
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	var wg, begun, fetched sync.WaitGroup
+	begun.Add(2)
+	fetched.Add(2)
+	for i, c := range []*client{one, other} {
+		src, err := registry.Open(ctx, ref(t, s.host+"/app:1"), blobs.Of(c.root), c.opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all, err := archive.List(src, src.LoadOptions(archive.LoadOptions{}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		wg.Go(func() {
+			first, second := all[0].Layers[i:i+1], all[0].Layers[1-i:2-i]
+			err := src.Fetch(ctx, first, silent{})
+			begun.Done()
+			begun.Wait()
+			if err == nil {
+				err = src.Fetch(ctx, second, silent{})
+			}
+			if err != nil {
+				t.Error(err)
+			}
+			fetched.Done()
+			fetched.Wait() // before either is gone again
+			src.Spent()
+			if err := src.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	for _, data := range img.packed {
+		if n := s.count("GET", digest.FromBytes(data).String()); n != 1 {
+			t.Errorf("a layer was downloaded %d times", n)
+		}
+	}
+	if left, _ := filepath.Glob(filepath.Join(one.root, "bulkhead/blobs/*/sha256/*")); len(left) != 0 {
+		t.Errorf("left behind: %v", left)
 	}
 }
 
