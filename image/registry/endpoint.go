@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -102,21 +103,18 @@ func vouchers(file string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// connect shakes hands for some scopes, those of earlier calls included.
+// connect shakes hands for some scopes, those of earlier calls included. Where
+// that fails, all stays as it was.
 func (e *endpoint) connect(ctx context.Context, scopes ...string) (*http.Client, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	more := e.client == nil
+	all := slices.Clone(e.scopes)
 	for _, s := range scopes {
-		known := false
-		for _, has := range e.scopes {
-			known = known || has == s
-		}
-		if !known {
-			e.scopes, more = append(e.scopes, s), true
+		if !slices.Contains(all, s) {
+			all = append(all, s)
 		}
 	}
-	if !more {
+	if e.client != nil && len(all) == len(e.scopes) {
 		return e.client, nil
 	}
 	auth, err := authn.Resolve(ctx, e.opts.Keychain, e.repo)
@@ -126,14 +124,13 @@ func (e *endpoint) connect(ctx context.Context, scopes ...string) (*http.Client,
 	guarded := &guard{next: e.base, plain: e.plain, local: isLocal(&url.URL{Host: e.repo.RegistryStr()}), idle: e.opts.Idle, agent: e.opts.UserAgent}
 	var rt http.RoundTripper
 	err = e.retry(ctx, func() (err error) {
-		rt, err = transport.NewWithContext(ctx, e.repo.Registry, auth, guarded, e.scopes)
+		rt, err = transport.NewWithContext(ctx, e.repo.Registry, auth, guarded, slices.Clone(all))
 		return err
 	})
 	if err != nil {
-		e.client = nil
 		return nil, err
 	}
-	e.client = &http.Client{Transport: rt, CheckRedirect: follow}
+	e.client, e.scopes = &http.Client{Transport: rt, CheckRedirect: follow}, all
 	return e.client, nil
 }
 

@@ -94,27 +94,6 @@ func TestPushIsTheSameBytesEachTime(t *testing.T) {
 	}
 }
 
-func TestPushMountsLayersOfTheSameRegistryAndKeepsTheDigest(t *testing.T) {
-	s, c := newServer(t), newClient(t)
-	img := newSample(t, "one", "two")
-	d := s.image("from", "1", img)
-	if _, err := c.pull(s.host+"/from:1", nil); err != nil {
-		t.Fatal(err)
-	}
-	pushed, how, err := c.push(img, s.host+"/to:1", "")
-	if err != nil || pushed.Digest != d.Digest || pushed.Size != d.Size {
-		t.Errorf("%v, %v, came as %v", pushed, err, d.Digest)
-	}
-	// The registry of the test has blobs for all repositories, so that it
-	// either has them already or mounts them.
-	if !slices.Equal(how, []string{"Layer already exists"}) && !slices.Equal(how, []string{"Mounted from from"}) {
-		t.Errorf("layers: %v", how)
-	}
-	if n := s.count("PUT", "/v2/to/blobs/"); n > 1 {
-		t.Errorf("%d blobs were sent", n)
-	}
-}
-
 func TestKeptBlobsGoToAnotherRegistryAsTheyCame(t *testing.T) {
 	from, to, c := newServer(t), newServer(t), newClient(t)
 	c.load.Keep = true

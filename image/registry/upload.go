@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"sync"
 
 	"github.com/distribution/reference"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
@@ -55,6 +56,10 @@ func (e *endpoint) mount(ctx context.Context, d digest.Digest, from string) (boo
 	}
 	source := e.repo.Registry.Repo(reference.Path(named))
 	client, err := e.connect(ctx, source.Scope(transport.PullScope))
+	var refused *transport.Error
+	if errors.As(err, &refused) && ctx.Err() == nil {
+		return false, nil // we may push here, and not read there
+	}
 	if err != nil {
 		return false, err
 	}
@@ -89,16 +94,14 @@ func (e *endpoint) mount(ctx context.Context, d digest.Digest, from string) (boo
 // upload sends a blob whole, from its beginning each time.
 func (e *endpoint) upload(ctx context.Context, desc ocispec.Descriptor, from io.ReaderAt, advance func(int64)) error {
 	return e.retry(ctx, func() error {
-		sent := int64(0)
-		err := e.uploadOnce(ctx, desc, from, func(n int64) { sent += n; advance(n) })
-		if err != nil {
-			advance(-sent)
-		}
+		sent := &advancing{advance: advance}
+		err := e.uploadOnce(ctx, desc, from, sent)
+		sent.end(err == nil)
 		return err
 	})
 }
 
-func (e *endpoint) uploadOnce(ctx context.Context, desc ocispec.Descriptor, from io.ReaderAt, advance func(int64)) error {
+func (e *endpoint) uploadOnce(ctx context.Context, desc ocispec.Descriptor, from io.ReaderAt, sent *advancing) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.url("blobs", "uploads/"), nil)
 	if err != nil {
 		return err
@@ -118,7 +121,7 @@ func (e *endpoint) uploadOnce(ctx context.Context, desc ocispec.Descriptor, from
 	query.Set("digest", desc.Digest.String())
 	at.RawQuery = query.Encode()
 	body := func() (io.ReadCloser, error) {
-		return io.NopCloser(&advancing{io.NewSectionReader(from, 0, desc.Size), advance}), nil
+		return io.NopCloser(io.TeeReader(io.NewSectionReader(from, 0, desc.Size), sent)), nil
 	}
 	first, _ := body()
 	req, err = http.NewRequestWithContext(ctx, http.MethodPut, at.String(), first)
@@ -134,15 +137,32 @@ func (e *endpoint) uploadOnce(ctx context.Context, desc ocispec.Descriptor, from
 	return res.Body.Close()
 }
 
+// advancing counts what one attempt sends. A connection may go on reading after
+// the server has answered, or hung up: that counts no more.
 type advancing struct {
-	io.Reader
+	mu      sync.Mutex
 	advance func(int64)
+	sent    int64
+	ended   bool
 }
 
-func (a *advancing) Read(p []byte) (int, error) {
-	n, err := a.Reader.Read(p)
-	a.advance(int64(n))
-	return n, err
+func (a *advancing) Write(p []byte) (int, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.ended {
+		a.sent += int64(len(p))
+		a.advance(int64(len(p)))
+	}
+	return len(p), nil
+}
+
+// end takes back what was counted in vain.
+func (a *advancing) end(well bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.ended = true; !well {
+		a.advance(-a.sent)
+	}
 }
 
 // compress writes a layer, compressed, to a file without a name. The bytes
