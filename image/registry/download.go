@@ -287,7 +287,7 @@ func (f *filling) attempt(ctx context.Context, e *endpoint) error {
 		}
 		have = 0
 	} else if have == 0 && res.StatusCode != http.StatusOK {
-		return refuse("%s: %s for all of it", f.d, printable(res.Status))
+		return refuse("%s: %s for all of it", f.d, printable(res.Status, maxSaid))
 	}
 	if n := res.ContentLength; n >= 0 && have+n != f.size {
 		return refuse("%s: the server has %d bytes of it, its descriptor says %d", f.d, have+n, f.size)

@@ -23,12 +23,12 @@ import (
 
 // endpoint is a repository on one server: the registry's own, or a mirror's.
 type endpoint struct {
-	opts   Options
-	host   string // as a person knows it
-	repo   name.Repository
-	base   *http.Transport
-	plain  bool
-	mirror bool
+	opts  Options
+	host  string // as a person knows it
+	repo  name.Repository
+	base  *http.Transport
+	reach *reach
+	plain bool
 
 	mu     sync.Mutex
 	client *http.Client
@@ -45,7 +45,6 @@ func endpoints(repo reference.Named, opts Options) ([]*endpoint, error) {
 		if err != nil {
 			return nil, fmt.Errorf("mirror %s of %s: %w", m, domain, err)
 		}
-		e.mirror = true
 		all = append(all, e)
 	}
 	e, err := newEndpoint(domain, reference.Path(repo), opts)
@@ -67,9 +66,12 @@ func newEndpoint(host, repository string, opts Options) (*endpoint, error) {
 		return nil, fmt.Errorf("registry %.100q: %w", host, err)
 	}
 	e.repo = reg.Repo(repository)
+	at := &url.URL{Host: reg.RegistryStr()}
+	e.reach = &reach{dial: opts.Dial, own: at.Hostname()}
+	e.reach.near.Store(isLocal(at))
 	e.base = &http.Transport{
-		Proxy:               http.ProxyFromEnvironment,
-		DialContext:         opts.Dial,
+		Proxy:               e.reach.proxy,
+		DialContext:         e.reach.connect,
 		TLSHandshakeTimeout: 15 * time.Second,
 		MaxIdleConnsPerHost: opts.Downloads + 1,
 		IdleConnTimeout:     30 * time.Second,
@@ -121,7 +123,8 @@ func (e *endpoint) connect(ctx context.Context, scopes ...string) (*http.Client,
 	if err != nil {
 		return nil, fmt.Errorf("credentials for %s: %w", e.host, err)
 	}
-	guarded := &guard{next: e.base, plain: e.plain, local: isLocal(&url.URL{Host: e.repo.RegistryStr()}), idle: e.opts.Idle, agent: e.opts.UserAgent}
+	at := &url.URL{Host: e.repo.RegistryStr()}
+	guarded := &guard{next: e.base, plain: e.plain, local: isLocal(at), private: private(at.Hostname()), idle: e.opts.Idle, agent: e.opts.UserAgent}
 	var rt http.RoundTripper
 	err = e.retry(ctx, func() (err error) {
 		rt, err = transport.NewWithContext(ctx, e.repo.Registry, auth, guarded, slices.Clone(all))

@@ -90,6 +90,22 @@ func passing(code int) bool {
 
 // explain makes one line of what went wrong at a host, with the way out.
 func explain(host string, err error) error {
+	told := explained(host, err)
+	if told == nil {
+		return nil
+	}
+	return &tame{told}
+}
+
+// tame is an error that says what it says in one line of bounded length,
+// whatever a server put into it.
+type tame struct{ error }
+
+func (e *tame) Error() string { return printable(e.error.Error(), maxLine) }
+
+func (e *tame) Unwrap() error { return e.error }
+
+func explained(host string, err error) error {
 	var status *statusError
 	var auth *transport.Error
 	var unknown x509.UnknownAuthorityError
@@ -112,6 +128,8 @@ func explain(host string, err error) error {
 		return fmt.Errorf("%s: %w: set registries.%s.ca to a file with the certificate that vouches for it", host, inner(err), host)
 	case errors.Is(err, errPlain), errors.As(err, &record), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
 		return fmt.Errorf("%s: %w: if that is as it should be, set registries.%s.insecure", host, errPlain, host)
+	case strings.Contains(err.Error(), "invalid realm in www-authenticate"):
+		return fmt.Errorf("%s: the server that it names to issue tokens is not asked: %w: name that server by a name that is not this network's alone", host, inner(err))
 	case errors.As(err, &dns):
 		return fmt.Errorf("%s: %w: is the name right?", host, inner(err))
 	}
@@ -124,7 +142,7 @@ func said(e *transport.Error) string {
 	if len(e.Errors) == 0 {
 		return ""
 	}
-	return " (" + printable(string(e.Errors[0].Code)+": "+e.Errors[0].Message) + ")"
+	return " (" + printable(string(e.Errors[0].Code)+": "+e.Errors[0].Message, maxSaid) + ")"
 }
 
 // inner leaves out the method and the URL of a request, which may have
@@ -137,16 +155,22 @@ func inner(err error) error {
 	return err
 }
 
+const (
+	// maxSaid bounds a server's text in a line, maxLine the line.
+	maxSaid = 200
+	maxLine = 1000
+)
+
 // printable is a server's text for one line.
-func printable(s string) string {
+func printable(s string, most int) string {
 	s = strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
 			return ' '
 		}
 		return r
 	}, strings.ToValidUTF8(s, "?"))
-	if s = strings.TrimSpace(s); len(s) > 200 {
-		s = strings.ToValidUTF8(s[:200], "") + "…"
+	if s = strings.TrimSpace(s); len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "") + "…"
 	}
 	return s
 }

@@ -29,11 +29,12 @@ const (
 
 // guard is beneath everything that speaks to a server, whatever for.
 type guard struct {
-	next  http.RoundTripper
-	plain bool // http is allowed
-	local bool // the registry is on this machine, or on its link
-	idle  time.Duration
-	agent string
+	next    http.RoundTripper
+	plain   bool // http is allowed
+	local   bool // the registry is on this machine, or on its link
+	private bool // the registry is at a private address, or on this machine
+	idle    time.Duration
+	agent   string
 }
 
 type blobKey struct{}
@@ -45,14 +46,18 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.URL.Scheme != "https" && (req.URL.Scheme != "http" || !g.plain) {
 		return nil, errPlain
 	}
-	if isLocal(req.URL) && !g.local {
-		return nil, fmt.Errorf("%w: to %.100q, which only this machine can reach", errAstray, req.URL.Hostname())
+	at := undisguise(req.URL)
+	if isLocal(at) && !g.local {
+		return nil, fmt.Errorf("%w: to %.100q, which only this machine can reach", errAstray, at.Hostname())
 	}
 	ctx, cancel := context.WithCancelCause(req.Context())
 	w := &watch{cancel: cancel, ctx: ctx, window: g.idle}
 	w.begin()
 	out := req.Clone(ctx)
 	out.Header.Set("User-Agent", g.agent)
+	if at != req.URL {
+		out.URL, out.Host = at, ""
+	}
 	if req.Body != nil && req.Body != http.NoBody {
 		out.Body = &watchedBody{ReadCloser: req.Body, watch: w}
 	}
@@ -62,6 +67,9 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, w.told(err)
 	}
 	w.answered.Store(true)
+	if g.private && res.StatusCode == http.StatusUnauthorized {
+		disguise(res.Header)
+	}
 	body := &watchedBody{ReadCloser: res.Body, watch: w, answer: true, left: maxAnswer}
 	if req.Context().Value(blobKey{}) != nil {
 		body.left = 1<<63 - 1
@@ -170,7 +178,11 @@ func isLocal(u *url.URL) bool {
 	if err != nil {
 		return false
 	}
-	addr = addr.Unmap()
+	return localAddr(addr)
+}
+
+func localAddr(addr netip.Addr) bool {
+	addr = addr.Unmap().WithZone("")
 	return addr.IsLoopback() || addr.IsLinkLocalUnicast() || addr.IsUnspecified() || addr == metadata6
 }
 

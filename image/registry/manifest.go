@@ -41,7 +41,7 @@ func describe(data []byte, contentType string, want digest.Digest) (ocispec.Desc
 		return d, refuse("manifest: %w", err)
 	}
 	if err := json.Unmarshal(data, &doc); err != nil {
-		return d, refuse("manifest: not one: %.100s", printable(err.Error()))
+		return d, refuse("manifest: not one: %.100s", printable(err.Error(), maxSaid))
 	}
 	mediaType, _, _ := mime.ParseMediaType(contentType) // what is none is none of ours either
 	if doc.SchemaVersion == 1 || strings.HasPrefix(mediaType, schema1) {

@@ -35,13 +35,13 @@ func send(client *http.Client, req *http.Request, codes ...int) (*http.Response,
 	}
 	e.says = "nothing said"
 	if json.Unmarshal(text, &body) == nil && len(body.Errors) > 0 {
-		e.says = printable(body.Errors[0].Code + ": " + body.Errors[0].Message)
+		e.says = printable(body.Errors[0].Code+": "+body.Errors[0].Message, maxSaid)
 	}
 	return nil, e
 }
 
 // shown is a URL without its query, where storages have signatures.
-func shown(u *url.URL) string { return printable(u.Scheme + "://" + u.Host + u.EscapedPath()) }
+func shown(u *url.URL) string { return printable(u.Scheme+"://"+u.Host+u.EscapedPath(), maxSaid) }
 
 // retryAfter reads the header, 0 if it says nothing.
 func retryAfter(value string) time.Duration {
