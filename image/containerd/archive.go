@@ -12,14 +12,17 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/bulkhead/bulkhead/image/input"
+	"github.com/bulkhead/bulkhead/image/internal/jsonsize"
 )
 
 const (
 	maxDocument = 4 << 20
 	// maxNesting is how deep indexes may lie in indexes, maxManifests how many
-	// manifests an image may have.
+	// manifests an image may have, and maxListed how many its indexes may list,
+	// each time that one is listed.
 	maxNesting   = 4
 	maxManifests = 256
+	maxListed    = 4096
 
 	dockerManifestList = "application/vnd.docker.distribution.manifest.list.v2+json"
 	dockerManifest     = "application/vnd.docker.distribution.manifest.v2+json"
@@ -29,21 +32,31 @@ const (
 // index, without what is no image for a platform (attestations). None is an
 // error that says what is missing.
 func (s *Store) Manifests(img Image) ([]ocispec.Descriptor, error) {
-	var all []ocispec.Descriptor
-	missing, err := s.manifests(img.Target, 0, &all)
-	if err == nil && len(all) == 0 {
+	f := &finding{store: s}
+	missing, err := f.beneath(img.Target, 0)
+	if err == nil && len(f.all) == 0 {
 		err = errors.Join(fmt.Errorf("containerd has no manifest of it: %w", input.ErrMissing), missing)
 	}
-	return all, err
+	return f.all, err
 }
 
-// manifests finds what is beneath d. What containerd does not have is no error
+// finding is a search for manifests.
+type finding struct {
+	store  *Store
+	all    []ocispec.Descriptor
+	listed int
+}
+
+// beneath finds what is beneath d. What containerd does not have is no error
 // by itself: it keeps only the platforms that somebody asked for.
-func (s *Store) manifests(d ocispec.Descriptor, depth int, all *[]ocispec.Descriptor) (missing, err error) {
+func (f *finding) beneath(d ocispec.Descriptor, depth int) (missing, err error) {
+	if f.listed++; f.listed > maxListed {
+		return nil, fmt.Errorf("its indexes list more than %d manifests: %w", maxListed, input.ErrRefused)
+	}
 	if d.Annotations["vnd.docker.reference.type"] != "" {
 		return nil, nil
 	}
-	data, err := s.document(d)
+	data, err := f.store.document(d)
 	if errors.Is(err, input.ErrMissing) {
 		return err, nil
 	}
@@ -52,7 +65,7 @@ func (s *Store) manifests(d ocispec.Descriptor, depth int, all *[]ocispec.Descri
 	}
 	switch d.MediaType {
 	case ocispec.MediaTypeImageManifest, dockerManifest:
-		if *all = append(*all, d); len(*all) > maxManifests {
+		if f.all = append(f.all, d); len(f.all) > maxManifests {
 			return nil, fmt.Errorf("more than %d manifests: %w", maxManifests, input.ErrRefused)
 		}
 		return nil, nil
@@ -63,12 +76,15 @@ func (s *Store) manifests(d ocispec.Descriptor, depth int, all *[]ocispec.Descri
 	if depth == maxNesting {
 		return nil, fmt.Errorf("indexes more than %d deep: %w", maxNesting, input.ErrRefused)
 	}
+	if err := jsonsize.Check(data); err != nil {
+		return nil, fmt.Errorf("index %s: %w: %w", d.Digest, err, input.ErrRefused)
+	}
 	var index ocispec.Index
 	if err := json.Unmarshal(data, &index); err != nil {
 		return nil, fmt.Errorf("index %s: %w: %w", d.Digest, err, input.ErrRefused)
 	}
 	for _, m := range index.Manifests {
-		gone, err := s.manifests(m, depth+1, all)
+		gone, err := f.beneath(m, depth+1)
 		if err != nil {
 			return nil, err
 		}

@@ -8,7 +8,7 @@
 // Snapshots are not read: a layer whose content containerd has discarded is
 // missing.
 //
-// It may import image/input and layer/bolt.
+// It may import image/input, image/internal/jsonsize and layer/bolt.
 //
 // (containerd: metadata/buckets.go, content/local.)
 package containerd

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -21,6 +22,7 @@ import (
 	"github.com/bulkhead/bulkhead/image/archive"
 	"github.com/bulkhead/bulkhead/image/containerd"
 	"github.com/bulkhead/bulkhead/image/convert"
+	"github.com/bulkhead/bulkhead/image/input"
 )
 
 // other is a containerd's root: its content, and what is to be in its metadata.
@@ -233,6 +235,30 @@ func TestWhatAContainerdLacksOrHasDamagedIsTold(t *testing.T) {
 				t.Errorf("%d layers", n)
 			}
 		})
+	}
+}
+
+// A root of somebody else's may list the same index again and again, in
+// itself as it were, or all that was never fetched.
+func TestIndexesThatListWithoutEndAreRefused(t *testing.T) {
+	for _, fetched := range []bool{true, false} {
+		o := newOther(t)
+		last := o.index()
+		if !fetched {
+			last.Digest = digest.FromString("never fetched")
+		}
+		for range 3 {
+			last = o.index(slices.Repeat([]ocispec.Descriptor{last}, 300)...)
+		}
+		o.name("moby", "docker.io/library/app:1", last)
+		s, err := containerd.Open(t.Context(), o.written(), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		if _, err := s.Manifests(s.Images[0]); !errors.Is(err, input.ErrRefused) {
+			t.Errorf("fetched: %v: %v", fetched, err)
+		}
 	}
 }
 
