@@ -176,7 +176,6 @@ func (s *Store) SetLastTagged(id ID, at time.Time) error {
 	return s.db.setNote(id, keyLastUpdated, at.Format(time.RFC3339Nano))
 }
 
-// touch notes that the image was tagged now, as dockerd does.
 // TakeBack undoes Create where what was to follow has failed: the image goes,
 // and names that it was given before. Where those stay, so does the image: a
 // name without its image would be damage.
@@ -191,6 +190,7 @@ func (s *Store) TakeBack(ctx context.Context, id ID) error {
 	return err
 }
 
+// touch notes that the image was tagged now, as dockerd does.
 func (s *Store) touch(id ID) error {
 	return s.db.setNote(id, keyLastUpdated, s.opts.Now().Format(time.RFC3339Nano))
 }

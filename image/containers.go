@@ -63,7 +63,8 @@ func (c containerFile) images() []ID {
 	return ids
 }
 
-// containers maps images to the containers that need them, sorted by ID, Docker's first. What cannot be read names no image.
+// containers maps images to the containers that need them, sorted by ID,
+// Docker's first. What cannot be read names no image.
 func (s *Store) containers() map[ID][]container {
 	users := map[ID][]container{}
 	add := func(name, path string) {
@@ -92,11 +93,12 @@ func (s *Store) containers() map[ID][]container {
 	return users
 }
 
-// hasRWLayer tells whether there is a container's layer of that name. A note
-// of ours outlives it where a crash came between the two.
+// hasRWLayer tells whether there is a container's layer of that name, or may be
+// where that cannot be told. A note of ours outlives it where a crash came
+// between the two.
 func (s *Store) hasRWLayer(name string) bool {
 	_, err := os.Lstat(filepath.Join(s.opts.Root, "image", s.opts.DriverName, "layerdb", "mounts", name))
-	return err == nil
+	return !errors.Is(err, fs.ErrNotExist)
 }
 
 // sweepContainers removes notes that a crash left of containers whose layers

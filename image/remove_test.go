@@ -1,11 +1,15 @@
 package image_test
 
 import (
+	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/bulkhead/bulkhead/image"
+	"github.com/bulkhead/bulkhead/image/internal/plaindriver"
 	"github.com/bulkhead/bulkhead/layer"
 )
 
@@ -135,6 +139,25 @@ func TestImageOfAStoppedContainerHasToBeForced(t *testing.T) {
 	if _, err := f.images.Get(id); err == nil {
 		t.Error("the image is still there")
 	}
+}
+
+// That a layer cannot be looked at does not make a container of no image.
+func TestTheImageOfAContainerIsKnownWhereItsLayerCannotBeLookedAt(t *testing.T) {
+	f := newFixture(t)
+	id := f.image("x", day1, "app:1")
+	mounts := filepath.Join(f.root, "image", plaindriver.Name, "layerdb/mounts")
+	if err := os.MkdirAll(filepath.Join(mounts, "box"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.images.SetContainerImage(ctx, "box", id); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.RemoveAll(mounts), os.Symlink(mounts, mounts)); err != nil { // a loop
+		t.Fatal(err)
+	}
+	f.open(false) // sweeps what is of no container
+	_, err := f.images.Remove(ctx, "app:1", image.RemoveOptions{})
+	wantError(t, err, image.ErrConflict)
 }
 
 func TestImageOfARunningContainerLosesItsNameAtMost(t *testing.T) {

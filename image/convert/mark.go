@@ -37,13 +37,18 @@ func Mark(root, from, to string) error {
 	return durable.WriteFile(notePath(root, from), append(data, '\n'), 0o600)
 }
 
-// Unmark takes a driver's note back: it is written to again.
+// Unmark takes a driver's note back: it is written to again. The note is gone
+// for good before anything is: a power cut could bring it back, and then what was
+// written after it would be no longer seen.
 func Unmark(root, driver string) error {
 	err := os.Remove(notePath(root, driver))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return durable.SyncDir(filepath.Dir(notePath(root, driver)))
 }
 
 // Noted tells whether a driver has a note.
