@@ -1,7 +1,6 @@
 package archive
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/distribution/reference"
@@ -45,7 +44,7 @@ func (r *ociPlan) choose(entries []ocispec.Descriptor, depth int) ([]ocispec.Des
 		}
 	}
 	if len(matching) == 0 {
-		return nil, refuse("none of %d images is for %s, but for %s", len(leaves), formatPlatform(*r.opts.Platform), offered(leaves))
+		return nil, refuse("none of %d images is for %s, but for %s", len(leaves), FormatPlatform(*r.opts.Platform), offered(leaves))
 	}
 	return bestVariant(matching, r.opts.Platform.Variant), nil
 }
@@ -55,7 +54,7 @@ func offered(leaves []ocispec.Descriptor) string {
 	var all []string
 	for _, d := range leaves {
 		if p := d.Platform; p != nil && len(all) < 16 {
-			all = append(all, fmt.Sprintf("%.80s", formatPlatform(*p)))
+			all = append(all, FormatPlatform(*p))
 		}
 	}
 	return strings.Join(all, ", ")

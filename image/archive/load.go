@@ -91,9 +91,12 @@ func (l *loader) load(ctx context.Context, images []*planned) ([]Loaded, error) 
 	}
 	created, err := l.create(ctx, images)
 	if err == nil {
+		err = l.note(images)
+	}
+	if err == nil {
 		var loaded []Loaded
 		if loaded, err = l.name(ctx, images); err == nil {
-			return loaded, l.note(images)
+			return loaded, nil
 		}
 	}
 	for _, id := range created {
@@ -161,13 +164,14 @@ func existing(images *image.Store, ids []image.ID) []image.ID {
 }
 
 // taken tells whether a name is a digest that another image has, which keeps
-// it: an index has one digest, and an image for each platform.
-func (l *loader) taken(name reference.Named, by image.ID) bool {
-	if _, ok := name.(reference.Canonical); !ok {
+// it: an index has one digest, and an image for each platform. Where it is the
+// only name, that is for the store of names to refuse.
+func (l *loader) taken(name reference.Named, p *planned) bool {
+	if _, ok := name.(reference.Canonical); !ok || len(p.names) == 1 {
 		return false
 	}
 	has, err := l.Images.Refs().Get(name)
-	return err == nil && image.ID(has) != by
+	return err == nil && image.ID(has) != p.id
 }
 
 // name gives all images their names in one step.
@@ -183,7 +187,7 @@ func (l *loader) name(ctx context.Context, images []*planned) ([]Loaded, error) 
 				continue
 			}
 			seen[name] = struct{}{}
-			if l.taken(n, p.id) {
+			if l.taken(n, p) {
 				continue
 			}
 			names = append(names, image.Name{Ref: n, ID: p.id})

@@ -80,7 +80,7 @@ type LoadOptions struct {
 	Exact bool
 	// Names are given to the image, of which there must be one, in place of
 	// those that the archive gives. A digest that names another image stays
-	// with that one.
+	// with that one; if it is the only name, that is refs.ErrConflict.
 	Names []reference.Named
 	// SkipStored passes over layers that are stored already. Without it they
 	// are read, to hold the archive to what it promises of them.

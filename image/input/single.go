@@ -34,7 +34,13 @@ func ReadSingle(ctx context.Context, r io.ReadCloser, opts Options) (io.ReadClos
 	}
 	if !ok {
 		spooled, err := spool(ctx, r, opts.TempDir, limits)
-		return spooled, errors.Join(err, r.Close())
+		if err = errors.Join(err, r.Close()); err != nil {
+			if spooled != nil {
+				err = errors.Join(err, spooled.Close())
+			}
+			return nil, err
+		}
+		return spooled, nil
 	}
 	plain, _, err := Decompress(f, limits.Window)
 	if err != nil {

@@ -1,6 +1,7 @@
 package input
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,12 +14,9 @@ import (
 // spool copies what r yields, decompressed, into a temporary file that has
 // no name, so that nothing is left of it however the process ends.
 func spool(ctx context.Context, r io.Reader, dir string, limits Limits) (_ *os.File, err error) {
-	if dir == "" {
-		dir = os.TempDir()
-	}
-	f, err := nameless(dir)
+	f, err := Nameless(dir)
 	if err != nil {
-		return nil, fmt.Errorf("keep the archive in %s (temp-dir names another place): %w", dir, err)
+		return nil, fmt.Errorf("keep the archive %w", err)
 	}
 	defer func() {
 		if err != nil {
@@ -35,7 +33,7 @@ func spool(ctx context.Context, r io.Reader, dir string, limits Limits) (_ *os.F
 	n, err := io.Copy(f, io.LimitReader(plain, limits.Spool+1))
 	var full *os.PathError
 	if errors.As(err, &full) && full.Path == f.Name() {
-		return nil, fmt.Errorf("keep the archive in %s (temp-dir names another place): %w", dir, full.Err)
+		return nil, fmt.Errorf("keep the archive %w", inPlace(dir, full.Err))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read the archive: %w", err)
@@ -49,13 +47,27 @@ func spool(ctx context.Context, r io.Reader, dir string, limits Limits) (_ *os.F
 	return f, nil
 }
 
-// nameless makes a file that vanishes when it is closed.
+// inPlace says of an error where room for temporary files was looked for.
+func inPlace(dir string, err error) error {
+	return fmt.Errorf("in %s (temp-dir names another place): %w", cmp.Or(dir, os.TempDir()), err)
+}
+
+// Nameless makes a file in a directory, "" for the system's, that vanishes when
+// it is closed. Its error begins with where that was to be.
+func Nameless(dir string) (*os.File, error) {
+	f, err := nameless(cmp.Or(dir, os.TempDir()))
+	if err != nil {
+		return nil, inPlace(dir, err)
+	}
+	return f, nil
+}
+
 func nameless(dir string) (*os.File, error) {
 	fd, err := unix.Open(dir, unix.O_RDWR|unix.O_TMPFILE|unix.O_EXCL|unix.O_CLOEXEC, 0o600)
 	if err == nil {
 		return os.NewFile(uintptr(fd), dir), nil
 	}
-	f, err := os.CreateTemp(dir, ".bulkhead-archive-") // no O_TMPFILE here
+	f, err := os.CreateTemp(dir, ".bulkhead-temp-") // no O_TMPFILE here
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,8 @@ package registry
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"github.com/distribution/reference"
 	"github.com/opencontainers/go-digest"
@@ -9,6 +11,7 @@ import (
 
 	"github.com/bulkhead/bulkhead/image"
 	"github.com/bulkhead/bulkhead/image/archive"
+	"github.com/bulkhead/bulkhead/image/refs"
 	"github.com/bulkhead/bulkhead/layer"
 )
 
@@ -34,7 +37,7 @@ func NewPull(src *Source, platform *ocispec.Platform, load archive.LoadOptions) 
 	if platform != nil {
 		is := p.image.Config.Platform()
 		if is.OS != platform.OS || is.Architecture != platform.Architecture || platform.Variant != "" && is.Variant != "" && is.Variant != platform.Variant {
-			return nil, refuse("%s is for %s/%s, and %s/%s was asked for", reference.FamiliarString(src.ref), is.OS, is.Architecture, platform.OS, platform.Architecture)
+			return nil, refuse("%s is for %s, and %s was asked for", reference.FamiliarString(src.ref), archive.FormatPlatform(is), archive.FormatPlatform(*platform))
 		}
 	}
 	return p, nil
@@ -97,7 +100,11 @@ func (p *Pull) Store(ctx context.Context, to archive.Stores, progress archive.Pr
 		pulled.News = false
 	}
 	p.load.Progress = progress
-	if _, err := archive.Load(ctx, to, p.src, p.load); err != nil {
+	_, err := archive.Load(ctx, to, p.src, p.load)
+	if errors.Is(err, refs.ErrConflict) {
+		err = fmt.Errorf("%w, for another platform: pull this one by a tag, or remove that image first", err)
+	}
+	if err != nil {
 		return Pulled{}, err
 	}
 	p.src.Spent()

@@ -12,6 +12,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/bulkhead/bulkhead/image/input"
+	"github.com/bulkhead/bulkhead/image/refs"
 	"github.com/bulkhead/bulkhead/image/registry"
 )
 
@@ -102,6 +103,20 @@ func TestPullTakesTheImageForThePlatform(t *testing.T) {
 		}
 		c.want(other, s.host+"/app:all")
 		c.want(mine, s.host+"/app@"+d.Digest.String())
+
+		// By the digest alone the other one would have no name.
+		c = newClient(t)
+		if _, err := c.pull(s.host+"/app@"+d.Digest.String(), nil); err != nil {
+			t.Fatal(err)
+		}
+		_, err := c.pull(s.host+"/app@"+d.Digest.String(), &ocispec.Platform{OS: "linux", Architecture: "s390x"})
+		if !errors.Is(err, refs.ErrConflict) || !strings.Contains(err.Error(), "by a tag") {
+			t.Errorf("%v", err)
+		}
+		c.want(mine, s.host+"/app@"+d.Digest.String())
+		if n := len(c.to.Images.IDs()); n != 1 {
+			t.Errorf("%d images", n)
+		}
 	}
 }
 
@@ -133,6 +148,21 @@ func TestPullRefusesSchema1AndSaysSo(t *testing.T) {
 	if _, err := c.pull(s.host+"/app:1", nil); !errors.Is(err, input.ErrRefused) || !strings.Contains(err.Error(), "schema 1") {
 		t.Errorf("%v", err)
 	}
+}
+
+func TestPullThatCannotNoteHowAnImageCameStoresNothing(t *testing.T) {
+	s, c := newServer(t), newClient(t)
+	s.image("app", "1", newSample(t, "one"))
+	if err := os.MkdirAll(filepath.Join(c.root, "bulkhead/blobs"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(c.root, "bulkhead/blobs/manifests"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.pull(s.host+"/app:1", nil); err == nil {
+		t.Error("it was noted")
+	}
+	c.wantNothing()
 }
 
 func TestPullSaysWhatIsNotThere(t *testing.T) {

@@ -16,8 +16,8 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-	"golang.org/x/sys/unix"
 
+	"github.com/bulkhead/bulkhead/image/input"
 	"github.com/bulkhead/bulkhead/layer"
 )
 
@@ -181,9 +181,9 @@ func (p *pusher) compress(ctx context.Context, chain layer.ChainID) (_ *os.File,
 		return nil, desc, err
 	}
 	defer func() { err = errors.Join(err, tar.Close()) }()
-	f, err := nameless(p.push.TempDir)
+	f, err := input.Nameless(p.push.TempDir)
 	if err != nil {
-		return nil, desc, fmt.Errorf("compress it in %s (temp-dir names another place): %w", p.push.TempDir, err)
+		return nil, desc, fmt.Errorf("compress it %w", err)
 	}
 	hash := digest.Canonical.Digester()
 	counted := &counting{w: io.MultiWriter(f, hash.Hash())}
@@ -223,23 +223,4 @@ func (c *counting) Write(p []byte) (int, error) {
 	n, err := c.w.Write(p)
 	c.n += int64(n)
 	return n, err
-}
-
-// nameless makes a file that vanishes when it is closed.
-func nameless(dir string) (*os.File, error) {
-	if dir == "" {
-		dir = os.TempDir()
-	}
-	fd, err := unix.Open(dir, unix.O_RDWR|unix.O_TMPFILE|unix.O_EXCL|unix.O_CLOEXEC, 0o600)
-	if err == nil {
-		return os.NewFile(uintptr(fd), dir), nil
-	}
-	f, err := os.CreateTemp(dir, ".bulkhead-layer-") // no O_TMPFILE here
-	if err != nil {
-		return nil, err
-	}
-	if err := os.Remove(f.Name()); err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
 }
