@@ -9,6 +9,6 @@
 // graph became is noted beneath <root>/bulkhead/<driver>/migrated, a file for
 // each ID.
 //
-// It may import image, image/archive, image/refs, image/v1, layer and
+// It may import image, image/archive, image/convert, image/refs, image/v1, layer and
 // graphdriver, and never host.
 package migrate

@@ -9,6 +9,7 @@ import (
 	"github.com/bulkhead/bulkhead/graphdriver/layertar"
 	"github.com/bulkhead/bulkhead/image"
 	"github.com/bulkhead/bulkhead/image/archive"
+	"github.com/bulkhead/bulkhead/image/convert"
 	v1 "github.com/bulkhead/bulkhead/image/v1"
 	"github.com/bulkhead/bulkhead/layer"
 )
@@ -55,25 +56,12 @@ type Result struct {
 	// Names are how many names the images were given.
 	Names int
 	// Left is what does not come over, each with the reason.
-	Left []Left
+	Left []convert.Left
 }
-
-// Left is something that did not come over.
-type Left struct {
-	// What it is: "image", "name" or "container", and its name.
-	Kind, Name string
-	Why        error
-}
-
-func (l Left) Error() string { return fmt.Sprintf("%s %s: %v", l.Kind, l.Name, l.Why) }
-
-func (l Left) Unwrap() error { return l.Why }
 
 var (
 	// ErrContainer: a container's layer is one of its driver, and stays.
 	ErrContainer = errors.New("containers are not migrated: commit it with the Docker that made it, or create it anew from its image")
-	// ErrNameTaken: the name is another image's there.
-	ErrNameTaken = errors.New("the name is another image's there")
 	// ErrBare: the graph tells of an image whose layer the driver does not have.
 	ErrBare = errors.New("the driver has no layer of it: it is another driver's (see --from), or what is left of an image")
 	// ErrParent: an image cannot come over without its parent.
@@ -113,7 +101,7 @@ type migration struct {
 }
 
 func (m *migration) leave(kind, name string, why error) {
-	m.done.Left = append(m.done.Left, Left{kind, name, why})
+	m.done.Left = append(m.done.Left, convert.Left{Kind: kind, Name: name, Why: why})
 }
 
 // settled tells whether an image has had its turn.

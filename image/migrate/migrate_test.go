@@ -11,6 +11,7 @@ import (
 
 	"github.com/distribution/reference"
 
+	"github.com/bulkhead/bulkhead/image/convert"
 	"github.com/bulkhead/bulkhead/image/internal/plaindriver"
 	"github.com/bulkhead/bulkhead/image/migrate"
 	"github.com/bulkhead/bulkhead/layer"
@@ -201,7 +202,7 @@ func TestANameOfAnotherImageStaysThatOnes(t *testing.T) {
 	a := became(f.done(), id("a"))
 	f.write("repositories-plain", `{"Repositories":{"app":{"1":"`+id("b")+`"}}}`)
 	done := f.done()
-	f.left(done, map[string]string{"name app:1": migrate.ErrNameTaken.Error()})
+	f.left(done, map[string]string{"name app:1": convert.ErrNameTaken.Error()})
 	if refs := f.stores.Images.References(a); len(refs) != 1 {
 		t.Errorf("named %v", refs)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/bulkhead/bulkhead/image"
+	"github.com/bulkhead/bulkhead/image/convert"
 	"github.com/bulkhead/bulkhead/image/refs"
 	v1 "github.com/bulkhead/bulkhead/image/v1"
 )
@@ -83,7 +84,7 @@ func (m *migration) name(ctx context.Context, ref reference.Named, from string) 
 	case err == nil && image.ID(has) == id:
 		return nil
 	case err == nil:
-		return ErrNameTaken
+		return convert.ErrNameTaken
 	}
 	switch _, err = m.to.Images.SetRefs(ctx, []image.Name{{Ref: ref, ID: id}}); {
 	case errors.Is(err, refs.ErrInvalid), errors.Is(err, refs.ErrConflict):

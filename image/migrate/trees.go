@@ -88,18 +88,33 @@ func (t trees) DiffGetter(ctx context.Context, id string) (graphdriver.FileGetCl
 type files struct{ *os.Root }
 
 func (f files) Get(name string) (io.ReadCloser, error) {
-	file, err := f.OpenFile(filepath.Join(".", filepath.Join("/", name)), os.O_RDONLY|unix.O_NONBLOCK, 0)
+	name = filepath.Join(".", filepath.Join("/", name))
+	// Looked at before it is opened, which of a device may do something.
+	fi, err := f.Lstat(name)
+	if err == nil {
+		err = regular(fi)
+	}
 	if err != nil {
 		return nil, err
 	}
-	fi, err := file.Stat()
-	if err == nil && !fi.Mode().IsRegular() {
-		err = fmt.Errorf("not a regular file: %w", graphdriver.ErrCorrupt)
+	file, err := f.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	if fi, err = file.Stat(); err == nil {
+		err = regular(fi)
 	}
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
 	return file, nil
+}
+
+func regular(fi fs.FileInfo) error {
+	if !fi.Mode().IsRegular() {
+		return fmt.Errorf("not a regular file: %w", graphdriver.ErrCorrupt)
+	}
+	return nil
 }
 
 func (t trees) Diff(context.Context, string, string) (io.ReadCloser, error) {
