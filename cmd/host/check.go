@@ -44,8 +44,8 @@ The exit code is 3 where anything was found.
 
 --repair mends what it finds, and reads all layers unless --quick is given. What
 is lost is taken from the archive, from the root of another store, or from the
-image in a registry (docker://NAME), that --from names. Whatever is replaced is kept beneath the root until gc. The exit
-code is 3 where something is left.`,
+image in a registry (docker://NAME), that --from names. Whatever is replaced is
+kept beneath the root until gc. The exit code is 3 where something is left.`,
 		RunE: func(cmd *cobra.Command, names []string) error {
 			if quick && full {
 				return usage(cmd, errors.New("--quick and --full: choose one"))
@@ -84,16 +84,23 @@ func (a *app) check(cmd *cobra.Command, o *opened, names []string, full bool, fo
 		all = append(all, f)
 		return nil
 	})
-	switch {
-	case format == "json":
-		err = errors.Join(err, render.JSON(a.out, append([]any{}, all...)))
-	case format != "":
-		err = errors.Join(err, render.Each(a.out, format, all))
-	case n == 0 && err == nil:
-		fmt.Fprintln(a.out, "nothing found")
-	}
+	err = a.showAll(format, all, n > 0, err)
 	if n > 0 {
 		err = errors.Join(err, n)
+	}
+	return err
+}
+
+// showAll shows what was found in a format that takes all of it; in none, each
+// was shown when it was found.
+func (a *app) showAll(format string, all []any, found bool, err error) error {
+	switch {
+	case format == "json":
+		return errors.Join(err, render.JSON(a.out, append([]any{}, all...)))
+	case format != "":
+		return errors.Join(err, render.Each(a.out, format, all))
+	case !found && err == nil:
+		fmt.Fprintln(a.out, "nothing found")
 	}
 	return err
 }

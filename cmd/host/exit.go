@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -71,9 +72,18 @@ func report(ctx context.Context, w io.Writer, err error) {
 	}
 	seen := map[string]bool{}
 	for line := range strings.SplitSeq(err.Error(), "\n") {
-		if line = strings.TrimSpace(line); line != "" && !seen[line] {
+		if line = strings.TrimSpace(strings.Map(shown, line)); line != "" && !seen[line] {
 			seen[line] = true
 			fmt.Fprintln(w, "bulkhead: "+line)
 		}
 	}
+}
+
+// shown is what a person sees of a letter: archives, registries and stores have
+// their say in errors, and a terminal would do what some letters ask for.
+func shown(r rune) rune {
+	if unicode.IsControl(r) && r != '\t' {
+		return '?'
+	}
+	return r
 }

@@ -86,6 +86,15 @@ func TestDriverThatIsNoneIsRefused(t *testing.T) {
 	c.bad(exitFailed, `driver "mine" is not known (known: overlay2, vfs`, "--driver", "mine", "image", "load")
 }
 
+// Archives, registries and stores have their say in errors.
+func TestAnErrorCannotSteerATerminal(t *testing.T) {
+	var out strings.Builder
+	report(context.Background(), &out, errors.New("a\x1b[31m\rb\u009b2J\tc\nd\x7f"))
+	if got, want := out.String(), "bulkhead: a?[31m?b?2J\tc\nbulkhead: d?\n"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 func TestFlagWithAValueThatCannotBeIsExitTwo(t *testing.T) {
 	c := newCLI(t)
 	for text, args := range map[string][]string{

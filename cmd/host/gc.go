@@ -33,7 +33,7 @@ use, trees that nobody has. Images are not touched: see image prune.`,
 				purpose = examine
 			}
 			var r gc.Result
-			var driver string
+			var driver string // of the stores, if they were opened
 			err := a.with(cmd.Context(), purpose, func(o *opened) (err error) {
 				driver = o.driverName
 				r, err = gc.Run(cmd.Context(), check.Stores{Images: o.Images, Layers: o.Layers}, gc.Options{DryRun: dry, Ours: !isDockers(a.cfg.Root)})
@@ -49,6 +49,9 @@ use, trees that nobody has. Images are not touched: see image prune.`,
 			})
 			if err == nil {
 				err = a.retire(cmd.Context(), driver, dry, &r)
+			}
+			if driver == "" {
+				return err
 			}
 			if format != "" {
 				return errors.Join(err, render.JSON(a.out, r))

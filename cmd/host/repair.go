@@ -11,7 +11,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/bulkhead/bulkhead/cmd/host/render"
 	"github.com/bulkhead/bulkhead/image"
 	"github.com/bulkhead/bulkhead/image/archive"
 	"github.com/bulkhead/bulkhead/image/blobs"
@@ -46,14 +45,7 @@ func (a *app) repair(cmd *cobra.Command, names []string, quick bool, from, forma
 			all = append(all, r)
 			return nil
 		})
-		switch {
-		case format == "json":
-			err = errors.Join(err, render.JSON(a.out, append([]any{}, all...)))
-		case format != "":
-			err = errors.Join(err, render.Each(a.out, format, all))
-		case len(all) == 0 && err == nil:
-			fmt.Fprintln(a.out, "nothing found")
-		}
+		err = a.showAll(format, all, len(all) > 0, err)
 		if left > 0 {
 			err = errors.Join(err, findings(left))
 		}
