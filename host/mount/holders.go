@@ -22,7 +22,7 @@ const (
 )
 
 // busy finds out who uses a mount, as far as this user may see it.
-func busy(ctx context.Context, at string) error {
+func busy(ctx context.Context, at string) *BusyError {
 	e := &BusyError{Target: at}
 	if t, err := ReadTable(); err == nil {
 		e.Above = t.Beneath(at, maxNamed)

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -56,15 +57,39 @@ func unmount(ctx context.Context, path string, want ID, lazy bool) error {
 	if lazy {
 		flags |= unix.MNT_DETACH
 	}
-	switch err := whileNobodyForks(func() error { return unix.Unmount(name, flags) }); {
+	for again := tries; ; again-- {
+		err = whileNobodyForks(func() error { return unix.Unmount(name, flags) })
+		if !errors.Is(err, unix.EBUSY) {
+			break
+		}
+		if b := busy(ctx, path); again == 0 || len(b.Holders)+len(b.Above) > 0 || !pause(ctx) {
+			return b
+		}
+	}
+	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, unix.EBUSY):
-		return busy(ctx, path)
 	case errors.Is(err, unix.EINVAL):
 		return fmt.Errorf("unmount %q: %w in this mount namespace, or held fast by the one above", path, ErrNotMounted)
 	default:
 		return failed("unmount "+strconv.Quote(path), err)
+	}
+}
+
+// tries are how often an unmount is tried again that the kernel refuses while
+// nobody is seen to use what is mounted: a file that was closed a moment ago, or
+// is on its way to another process, is a use as well.
+const tries = 20
+
+// pause waits before the next try, and reports whether there may be one.
+func pause(ctx context.Context) bool {
+	t := time.NewTimer(10 * time.Millisecond)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 

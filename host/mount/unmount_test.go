@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -99,6 +100,32 @@ func TestWhoKeepsAMountBusyIsNamed(t *testing.T) {
 		t.Errorf("with a mount in it: %v", err)
 	}
 	must(t, Unmount(ctx, h.p("m/d"), false))
+	must(t, Unmount(ctx, h.p("m"), false))
+}
+
+// A file on its way between processes is held by none that can be seen.
+func TestAnUnmountWaitsForAFileThatNobodyIsSeenToHold(t *testing.T) {
+	mayMount(t)
+	ctx, h := context.Background(), newHome(t)
+	h.tree("1", "a=1")
+	h.mount(anyWay, h.overlay("up", "1"), "m")
+	f, err := os.Open(h.p("m/a"))
+	must(t, err)
+	ends, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	must(t, err)
+	must(t, unix.Sendmsg(ends[0], []byte("x"), unix.UnixRights(int(f.Fd())), nil, 0))
+	must(t, f.Close())
+	left, leave := context.WithCancel(ctx)
+	leave()
+	var e *BusyError
+	if err := Unmount(ctx, h.p("m"), false); !errors.As(err, &e) || len(e.Holders) != 0 {
+		t.Errorf("while it is held: %v", err)
+	}
+	if err := Unmount(left, h.p("m"), false); !errors.Is(err, context.Canceled) {
+		t.Errorf("nobody waits any more: %v", err)
+	}
+	timer := time.AfterFunc(30*time.Millisecond, func() { unix.Close(ends[0]); unix.Close(ends[1]) })
+	defer timer.Stop()
 	must(t, Unmount(ctx, h.p("m"), false))
 }
 
