@@ -6,9 +6,8 @@ import (
 )
 
 // compareNames orders names by their bytes, as bytes.Compare does, eight at a
-// time: a guest's own comparison goes byte by byte, and a guest under a
-// deadline pays for every turn of a loop. Words are little-endian, which a
-// guest loads at once, and are turned round where they differ only.
+// time: a guest's own comparison goes byte by byte. Words are little-endian,
+// which a guest loads at once, and are turned round where they differ only.
 func compareNames(a, b []byte) int {
 	for len(a) >= 8 && len(b) >= 8 {
 		x, y := binary.LittleEndian.Uint64(a), binary.LittleEndian.Uint64(b)

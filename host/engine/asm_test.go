@@ -18,6 +18,8 @@ type asm struct {
 	noMemory bool
 	start    int // function index, -1 for none
 	data     []byte
+	table    []byte // functions in a table, by index
+	globals  [][]byte
 }
 
 const (
@@ -123,13 +125,23 @@ func (a *asm) bytes() []byte {
 		out = append(out, section(2, vec(a.imports))...)
 	}
 	out = append(out, section(3, vec(types))...)
+	if len(a.table) > 0 {
+		out = append(out, section(4, vec([][]byte{{0x70, 0, byte(len(a.table))}}))...)
+	}
 	if !a.noMemory {
 		out = append(out, section(5, vec([][]byte{a.memory}))...)
 		exports = append(exports, slices.Concat(str("memory"), []byte{2, 0}))
 	}
+	if len(a.globals) > 0 {
+		out = append(out, section(6, vec(a.globals))...)
+	}
 	out = append(out, section(7, vec(exports))...)
 	if a.start >= 0 {
 		out = append(out, section(8, uleb(uint32(a.start)))...)
+	}
+	if len(a.table) > 0 {
+		seg := slices.Concat([]byte{0x00}, i32c(0), []byte{0x0b}, uleb(uint32(len(a.table))), a.table)
+		out = append(out, section(9, vec([][]byte{seg}))...)
 	}
 	out = append(out, section(10, vec(a.bodies))...)
 	if len(a.data) > 0 {

@@ -33,9 +33,13 @@ func (r *Runtime) compile(ctx context.Context, name string, wasm []byte, limits 
 	if wasm, err = checkOutline(wasm); err != nil {
 		return nil, err
 	}
+	if opts.solo == nil {
+		if wasm, err = brake(wasm); err != nil {
+			return nil, err
+		}
+	}
 	rt := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().
 		WithCompilationCache(r.cache).
-		WithCloseOnContextDone(opts.solo == nil).
 		WithDebugInfoEnabled(false))
 	defer func() {
 		if p := recover(); p != nil {
@@ -46,11 +50,12 @@ func (r *Runtime) compile(ctx context.Context, name string, wasm []byte, limits 
 		}
 	}()
 
-	ours, wasi := rt.NewHostModuleBuilder(abi.Module), rt.NewHostModuleBuilder(wasi_snapshot_preview1.ModuleName)
-	exportTo(ours)
-	exportWASI(wasi)
-	hosts := make(map[string]wazero.CompiledModule, 2)
-	for module, b := range map[string]wazero.HostModuleBuilder{abi.Module: ours, wasi_snapshot_preview1.ModuleName: wasi} {
+	hosts := make(map[string]wazero.CompiledModule, 3)
+	for module, export := range map[string]func(wazero.HostModuleBuilder){
+		abi.Module: exportTo, wasi_snapshot_preview1.ModuleName: exportWASI, brakeModule: exportBrake,
+	} {
+		b := rt.NewHostModuleBuilder(module)
+		export(b)
 		if hosts[module], err = b.Compile(ctx); err != nil {
 			return nil, fmt.Errorf("host module %s: %w", module, err)
 		}

@@ -5,32 +5,19 @@ import (
 	"fmt"
 )
 
-// flight is the stopping of one call. wazero watches the context it is given
-// from a goroutine that may still look at it after the call has returned, so
-// it gets one of the call's own, which nobody ends once end has said so:
-// else a context that is cancelled later would close a pooled instance.
+// flight is the stopping of one call: its context ends with the caller's and
+// with the module, and the guest's brake looks at it.
 type flight struct {
 	export string
 	outer  context.Context // the caller's
-	ctx    context.Context // wazero's
-	stops  [2]func() bool
+	ctx    context.Context // the call's
+	end    func()          // stops watching
 }
 
 func (m *module) watch(ctx context.Context, export string) *flight {
-	inner, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	return &flight{
-		export: export, outer: ctx, ctx: inner,
-		stops: [2]func() bool{
-			context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) }),
-			context.AfterFunc(m.ctx, func() { cancel(context.Cause(m.ctx)) }),
-		},
-	}
-}
-
-// end stops watching and reports whether the call's context was left alone.
-func (c *flight) end() bool {
-	a, b := c.stops[0](), c.stops[1]()
-	return a && b
+	inner, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(m.ctx, func() { cancel(context.Cause(m.ctx)) })
+	return &flight{export: export, outer: ctx, ctx: inner, end: func() { stop(); cancel(nil) }}
 }
 
 // ended is the error of a call whose context is done, nil if it is not.

@@ -68,7 +68,8 @@ func (m *module) run(ctx context.Context, export string, s calls.Session, pooled
 		return 0, err
 	}
 	code, err := in.call(c, s)
-	if intact := c.end(); !pooled || err != nil || !intact || !in.reusable() || !m.pool.Put(in) {
+	c.end()
+	if !pooled || err != nil || !in.reusable() || !m.pool.Put(in) {
 		in.discard()
 	}
 	return code, err
