@@ -31,7 +31,7 @@ if [ -e "$image" ]; then # beside the copy, as it is beside what was copied
 fi
 chmod -R a+rX "$all"
 go build -o "$work/skipped" ./e2e/skipped
-for pkg in ./host ./host/engine/child ./host/engine/process ./host/confine ./host/calls ./host/mount ./graphdriver/naivediff ./drivers-wasm/vfs ./layer ./image ./image/v1 ./image/archive ./image/archive/hostile; do
+for pkg in ./host ./host/engine/child ./host/engine/process ./host/confine ./host/calls ./host/mount ./graphdriver/naivediff ./drivers-wasm/vfs ./layer ./image ./image/v1 ./image/archive ./image/archive/hostile ./image/blobs ./image/container ./image/convert ./image/input ./image/migrate ./image/registry ./squash; do
 	name=$(echo "$pkg" | tr -c 'a-z\n' _).test
 	go test -c -o "$work/$name" "$pkg"
 	[ -e "$work/$name" ] || continue # no tests
