@@ -58,8 +58,8 @@ type WasteOptions struct {
 	Kept func(what string, why error)
 }
 
-// Waste lists what is of no use any more, in the order in which Free has to be
-// told of it. It changes nothing. What a mount, a container or BuildKit needs is
+// Waste lists what is of no use any more, in the order in which it has to be
+// freed. It changes nothing. What a mount, a container or BuildKit needs is
 // none.
 func (s *Store) Waste(ctx context.Context, opts WasteOptions) ([]Waste, error) {
 	if _, err := s.driver(); err != nil {
@@ -285,20 +285,39 @@ func (s *Store) live(ctx context.Context) (map[string]bool, error) {
 	return live, nil
 }
 
-// Free removes what Waste told of. A crash leaves it, or what is left of it,
-// to be found again.
-func (s *Store) Free(ctx context.Context, w Waste) error {
+// Freeing removes what Waste told of. It is used while nobody else may write
+// beneath the root, and no longer.
+type Freeing struct {
+	s *Store
+	// live are the trees that somebody has, looked up once: what is freed can
+	// only make them fewer.
+	live map[string]bool
+}
+
+// Freeing begins to free.
+func (s *Store) Freeing() *Freeing { return &Freeing{s: s} }
+
+// Free removes one thing. A crash leaves it, or what is left of it, to be found
+// again.
+func (f *Freeing) Free(ctx context.Context, w Waste) (err error) {
+	s := f.s
 	if s.opts.ReadOnly {
 		return ErrReadOnly
 	}
 	if w.Kind == WasteLayer { // there may be thousands, and it is known what has them
 		return s.freeLayer(ctx, w.Layer)
 	}
-	file, id := filepath.Join(s.opts.Root, w.Path), filepath.Base(w.Path)
-	live, err := s.live(ctx)
-	if err != nil {
-		return err
+	if f.live == nil { // after the layers, which come first
+		if f.live, err = s.live(ctx); err != nil {
+			return err
+		}
 	}
+	return s.free(ctx, w, f.live)
+}
+
+// free removes something that is no layer.
+func (s *Store) free(ctx context.Context, w Waste, live map[string]bool) error {
+	file, id := filepath.Join(s.opts.Root, w.Path), filepath.Base(w.Path)
 	if w.Kind == WasteTree {
 		if live[id] {
 			return fmt.Errorf("tree %s: somebody has it by now: %w", id, graphdriver.ErrBusy)

@@ -50,9 +50,10 @@ func Run(ctx context.Context, in check.Stores, opts Options) (Result, error) {
 		return r, err
 	}
 	var errs []error
+	free := in.Layers.Freeing()
 	for _, w := range waste {
 		if !opts.DryRun {
-			if err := in.Layers.Free(ctx, w); err != nil {
+			if err := free.Free(ctx, w); err != nil {
 				errs = append(errs, fmt.Errorf("%s: %w", w.Path, err))
 				if ctx.Err() != nil {
 					break
