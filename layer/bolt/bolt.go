@@ -35,6 +35,9 @@ const (
 	// maxHeld is how many bytes the pages between the root and what is visited
 	// have together.
 	maxHeld = 64 << 20
+	// maxSize is more than any daemon writes: a page takes a bit of memory,
+	// also where the file is a hole.
+	maxSize = 64 << 30
 )
 
 // order is that of the machines we run on: bolt writes that of the machine.
@@ -46,8 +49,8 @@ type DB struct {
 	size  int64
 	page  int64
 	meta  meta
-	seen  map[uint64]struct{} // pages of the walk under way
-	held  int64               // bytes of them that are in memory
+	seen  []uint64 // pages of the walk under way, a bit each
+	held  int64    // bytes of them that are in memory
 	pages uint64
 }
 
@@ -59,6 +62,9 @@ type meta struct {
 
 // Open looks at the beginning of a file of so many bytes.
 func Open(r io.ReaderAt, size int64) (*DB, error) {
+	if size > maxSize {
+		return nil, fmt.Errorf("%w: %d bytes", ErrCorrupt, size)
+	}
 	db := &DB{r: r, size: size}
 	m, err := db.newest()
 	if err != nil {
@@ -114,7 +120,7 @@ func (db *DB) readMeta(at int64) (m meta, err error) {
 // valid until it returns. An error of its ends the walk. ErrChanged says that
 // what was told may not be all: walk again.
 func (db *DB) Walk(visit func(buckets [][]byte, key, value []byte) error) error {
-	db.seen, db.held = map[uint64]struct{}{}, 0
+	db.seen, db.held = make([]uint64, db.pages/64+1), 0
 	err := db.tree(db.meta.root, nil, 0, visit)
 	now, merr := db.newest()
 	if merr != nil || now.tx != db.meta.tx {
@@ -166,17 +172,20 @@ func (db *DB) read(id uint64) ([]byte, error) {
 
 // see notes a page, which may be in one place only.
 func (db *DB) see(id uint64) error {
-	if _, twice := db.seen[id]; twice || id < 2 || id >= db.pages {
+	if id < 2 || id >= db.pages || db.seen[id/64]&(1<<(id%64)) != 0 {
 		return fmt.Errorf("%w: page %d cannot be where it is named", ErrCorrupt, id)
 	}
-	db.seen[id] = struct{}{}
+	db.seen[id/64] |= 1 << (id % 64)
 	return nil
 }
 
-// elements goes through a page, of a file or within a bucket's value.
+// elements goes through a page, of a file or within a bucket's value. No two of
+// its keys and values lie over one another: whoever reads them reads no more
+// than there is.
 func (db *DB) elements(p []byte, buckets [][]byte, depth int, visit func([][]byte, []byte, []byte) error) error {
 	flags, count := order.Uint16(p[8:]), int(order.Uint16(p[10:]))
-	if len(p) < headerSize+16*count {
+	left := len(p) - headerSize - 16*count
+	if left < 0 {
 		return fmt.Errorf("%w: %d elements in a page of %d bytes", ErrCorrupt, count, len(p))
 	}
 	for i := range count {
@@ -191,6 +200,9 @@ func (db *DB) elements(p []byte, buckets [][]byte, depth int, visit func([][]byt
 			key, value, err := leaf(e)
 			if err != nil {
 				return err
+			}
+			if left -= len(key) + len(value); left < 0 {
+				return fmt.Errorf("%w: elements that lie over one another", ErrCorrupt)
 			}
 			if order.Uint32(e)&flagBucket == 0 {
 				err = visit(buckets, key, value)

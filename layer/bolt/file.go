@@ -17,6 +17,9 @@ const tries = 5
 // followed, and nothing is waited for.
 func WalkFile(ctx context.Context, path string, begin func(), visit func(buckets [][]byte, key, value []byte) error) error {
 	for n := 0; ; n++ {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		begin()
 		err := walkFile(ctx, path, visit)
 		if !errors.Is(err, ErrChanged) || n == tries {
@@ -38,14 +41,25 @@ func walkFile(ctx context.Context, path string, visit func([][]byte, []byte, []b
 	if !fi.Mode().IsRegular() {
 		return fmt.Errorf("%w: not a regular file", ErrCorrupt)
 	}
-	db, err := Open(f, fi.Size())
-	if err != nil {
-		return err
+	db, err := Open(ending{ctx, f}, fi.Size())
+	if err == nil {
+		err = db.Walk(visit)
 	}
-	return db.Walk(func(buckets [][]byte, key, value []byte) error {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		return visit(buckets, key, value)
-	})
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// ending is a file that can be read until ctx is done.
+type ending struct {
+	ctx context.Context
+	f   *os.File
+}
+
+func (e ending) ReadAt(p []byte, at int64) (int, error) {
+	if e.ctx.Err() != nil {
+		return 0, context.Cause(e.ctx)
+	}
+	return e.f.ReadAt(p, at)
 }

@@ -1,12 +1,12 @@
 package buildkit
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"strings"
 
 	"github.com/bulkhead/bulkhead/layer/bolt"
 )
@@ -38,10 +38,10 @@ func Read(ctx context.Context, root string) (Snapshots, error) {
 	err := bolt.WalkFile(ctx, path, begin, func(buckets [][]byte, key, value []byte) error {
 		switch {
 		case len(buckets) == 0:
-			s.add(string(key))
+			s.add(key)
 		case string(key) == keyCommitted:
-			s.add(string(value))
-		case string(key) == keyChainID:
+			s.add(value)
+		case string(key) == keyChainID && len(value) <= maxName:
 			s.Chains[string(value)] = true
 		}
 		return nil
@@ -56,10 +56,15 @@ func Read(ctx context.Context, root string) (Snapshots, error) {
 	return s, nil
 }
 
-func (s Snapshots) add(name string) {
-	if strings.HasPrefix(name, prefixChain) {
-		s.Chains[name] = true
-	} else {
-		s.IDs[name] = true
+// maxName is as long as a directory can be called: what is longer names no layer.
+const maxName = 255
+
+func (s Snapshots) add(name []byte) {
+	switch {
+	case len(name) > maxName:
+	case bytes.HasPrefix(name, []byte(prefixChain)):
+		s.Chains[string(name)] = true
+	default:
+		s.IDs[string(name)] = true
 	}
 }
