@@ -33,8 +33,8 @@ func (d *Driver) MendLayer(ctx context.Context, id, parent string) error {
 	return d.Create(ctx, id, parent, graphdriver.CreateOptions{})
 }
 
-// repair asks the module, if it has the method. The layer's seal is in its way
-// where what was sealed is gone.
+// repair asks the module, if it has the method. What is left of a committed
+// layer stays sealed; where what was sealed is gone the seal is in the way.
 func (d *Driver) repair(ctx context.Context, id, parent string) error {
 	unlock, err := d.lock(ctx, id, making, parent, reading)
 	if err != nil {
@@ -44,7 +44,13 @@ func (d *Driver) repair(ctx context.Context, id, parent string) error {
 	if err := d.Idle(ctx, id); err != nil {
 		return err
 	}
-	d.env.Seals.Remove(id)
+	gone, err := d.baseGone(id)
+	if err != nil {
+		return err
+	}
+	if gone {
+		d.env.Seals.Remove(id)
+	}
 	if !d.Description().Has(abi.MethodRepair) {
 		return nil
 	}
@@ -54,6 +60,20 @@ func (d *Driver) repair(ctx context.Context, id, parent string) error {
 	}
 	_, err = d.call(ctx, calls.Params{Method: abi.MethodRepair, ID: id, Parent: parent, Args: args})
 	return err
+}
+
+// baseGone tells whether a layer no longer has the directory where its entries
+// were put, or is not known to have had one.
+func (d *Driver) baseGone(id string) (bool, error) {
+	note, err := d.notes.layer(id)
+	if err != nil || note.Base == "" {
+		return err == nil, err
+	}
+	dir, err := d.home.Sub(note.Base, confine.NoLinks)
+	if err != nil {
+		return true, nil
+	}
+	return false, dir.Close()
 }
 
 // ExchangeTrees implements graphdriver.Mender.

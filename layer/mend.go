@@ -50,8 +50,11 @@ func (s *Store) Mend(ctx context.Context, want Want, from func(context.Context) 
 		return nil, err
 	}
 	err = m.run(ctx, from)
-	err = oneLine(err, m.home.Close(), m.db.Close())
-	return m.did, oneLine(err, s.reload(ctx))
+	err = oneLine(err, m.home.Close(), m.db.Close(), s.reload(ctx))
+	if rec := s.layers[m.chain]; rec != nil && err == nil {
+		err = s.seal(ctx, []string{rec.cacheID})
+	}
+	return m.did, err
 }
 
 // mending is one Mend under way.
