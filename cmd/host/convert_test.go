@@ -1,11 +1,14 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	driverswasm "github.com/bulkhead/bulkhead/drivers-wasm"
 )
@@ -79,6 +82,39 @@ func TestConvertTellsWhatStaysAndGivesNothingUp(t *testing.T) {
 	c.bad(exitFailed, "container box", "convert", "--to", "vfs")
 	if _, err := os.Stat(filepath.Join(c.root, "bulkhead", "mine", "converted.json")); err == nil {
 		t.Error("the old driver is given up, with a container in it")
+	}
+}
+
+func TestGCRemovesNothingFromWhatIsMountedInTheOldDriversStores(t *testing.T) {
+	c := withMine(t)
+	one, _ := c.archive("one:1", "one")
+	c.good("--driver", "mine", "image", "load", "-q", "-i", one)
+	c.good("convert", "-q", "--to", "vfs")
+	precious := t.TempDir()
+	if err := os.WriteFile(filepath.Join(precious, "file"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, at := range []string{"mine", "mine/dir"} {
+		on := filepath.Join(c.root, at)
+		if err := unix.Mount(precious, on, "", unix.MS_BIND, ""); errors.Is(err, unix.EPERM) {
+			t.Skip("mounting takes root: ", err)
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		out, errs, code := c.do("gc")
+		if err := unix.Unmount(on, 0); err != nil {
+			t.Fatal(err)
+		}
+		if code != exitOK || !strings.Contains(out, "mounted on "+on) {
+			t.Errorf("%s: exit %d: %s%s", at, code, out, errs)
+		}
+		if _, err := os.Stat(filepath.Join(precious, "file")); err != nil {
+			t.Errorf("%s: %v", at, err)
+		}
+	}
+	c.good("gc")
+	if _, err := os.Lstat(filepath.Join(c.root, "mine")); err == nil {
+		t.Error("it is still there")
 	}
 }
 

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
 	"github.com/bulkhead/bulkhead/graphdriver"
+	"github.com/bulkhead/bulkhead/host/mount"
 	"github.com/bulkhead/bulkhead/image/convert"
 	"github.com/bulkhead/bulkhead/image/gc"
 	"github.com/bulkhead/bulkhead/layer"
@@ -70,7 +72,7 @@ func (a *app) retireOne(ctx context.Context, driver, to string, dry bool, r *gc.
 
 // mayRetire says why the stores of a driver are needed still.
 func (a *app) mayRetire(ctx context.Context, driver, to string) (why, err error) {
-	if _, err := os.Lstat(filepath.Join(a.cfg.Root, "buildkit")); err == nil {
+	if _, err := os.Lstat(filepath.Join(a.cfg.Root, "buildkit")); !errors.Is(err, fs.ErrNotExist) {
 		return errors.New("BuildKit has kept its cache in it; remove that first (docker builder prune -a, then the directory buildkit)"), nil
 	}
 	target, err := convert.Target(a.cfg.Root, driver)
@@ -89,6 +91,9 @@ func (a *app) mayRetire(ctx context.Context, driver, to string) (why, err error)
 	if why != nil || err != nil {
 		return why, err
 	}
+	if why, err := mounted(convert.Places(a.cfg.Root, driver)); why != nil || err != nil {
+		return why, err
+	}
 	drivers := a.as(driver).drivers(true)
 	defer func() { err = errors.Join(err, drivers.Close(ctx)) }()
 	d, err := drivers.open(ctx, driver)
@@ -102,6 +107,31 @@ func (a *app) mayRetire(ctx context.Context, driver, to string) (why, err error)
 		}
 		for _, at := range mounts {
 			return fmt.Errorf("a layer of it is mounted on %s", at.Target), nil
+		}
+	}
+	return nil, nil
+}
+
+// mounted says what is mounted on one of the places, or in it, be it by whomever:
+// what is removed there would be removed from what is mounted.
+func mounted(places []string) (why, err error) {
+	table, err := mount.ReadTable()
+	if err != nil {
+		return nil, err
+	}
+	for _, place := range places {
+		if place, err = filepath.Abs(place); err == nil {
+			place, err = filepath.EvalSymlinks(place)
+		}
+		if err != nil {
+			return nil, err
+		}
+		in := table.Beneath(place, 1)
+		if _, is := table.At(place); is {
+			in = append(in, place)
+		}
+		if len(in) > 0 {
+			return fmt.Errorf("something is mounted on %s: unmount it first", in[0]), nil
 		}
 	}
 	return nil, nil

@@ -56,7 +56,7 @@ func endpoints(repo reference.Named, opts Options) ([]*endpoint, error) {
 
 func newEndpoint(host, repository string, opts Options) (*endpoint, error) {
 	set := opts.Hosts[host]
-	e := &endpoint{opts: opts, host: host, plain: set.Insecure || isLoopback(host)}
+	e := &endpoint{opts: opts, host: host, plain: set.Insecure || isLoopback(host) && set.CA == ""}
 	var how []name.Option
 	if e.plain {
 		how = append(how, name.Insecure)

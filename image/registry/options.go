@@ -43,7 +43,7 @@ type Host struct {
 	// Mirrors are asked first, in their order, each as host[:port][/path].
 	Mirrors []string
 	// Insecure allows plain http, and certificates that nobody vouches for, as
-	// they are on localhost and 127.0.0.0/8 in any case.
+	// they are on localhost and 127.0.0.0/8 unless there is a CA.
 	Insecure bool
 	// CA is a file of certificates that may vouch for the registry beside the
 	// system's.

@@ -87,6 +87,25 @@ func TestPlainHTTPIsSpokenOnlyWhereThatIsAllowed(t *testing.T) {
 	}
 }
 
+func TestARegistryOfThisMachineWithACertificateIsNotSpokenToWithout(t *testing.T) {
+	s, c := newServer(t), newClient(t)
+	img := newSample(t, "one")
+	s.image("app", "1", img)
+	address, certificate := s.withTLS()
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(ca, certificate, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.opts.Hosts = map[string]registry.Host{address: {CA: ca}, s.host: {CA: ca}}
+	if _, err := c.pull(address+"/app:1", nil); err != nil {
+		t.Fatal(err)
+	}
+	s.asked = nil
+	if _, err := c.pull(s.host+"/app:1", nil); err == nil || len(s.asked) != 0 {
+		t.Errorf("%v, asked in the clear: %v", err, s.asked)
+	}
+}
+
 func TestARegistryCannotSendUsToThisMachine(t *testing.T) {
 	for _, to := range []string{"https://127.0.0.1:1/x", "https://localhost/x", "https://169.254.169.254/latest", "https://[::1]/x", "http://" + afar + "/x", "https://[fe80::1]/x", "https://0.0.0.0/"} {
 		s, c := newServer(t), newClient(t)
