@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -36,7 +37,7 @@ func (r *repair) configs(ctx context.Context) error {
 		return err
 	}
 	return r.each(ctx, func(f check.Finding) (string, error) {
-		for _, o := range r.offers {
+		for _, o := range r.offered() {
 			config, err := image.ParseConfig(o.Raw)
 			if err != nil {
 				continue
@@ -55,6 +56,15 @@ func (r *repair) configs(ctx context.Context) error {
 		}
 		return "", nil
 	}, string(layer.FaultUnused))
+}
+
+// offered are the images of the source, always in the same order: of several
+// that would do, the same one is taken each time.
+func (r *repair) offered() (all []archive.Offer) {
+	for _, id := range slices.Sorted(maps.Keys(r.offers)) {
+		all = append(all, r.offers[id])
+	}
+	return all
 }
 
 func (r *repair) config(ctx context.Context, o archive.Offer) error {
@@ -150,7 +160,7 @@ func (r *repair) containers(ctx context.Context) error {
 // names mends the file of names.
 func (r *repair) names(ctx context.Context) error {
 	var names []image.Name
-	for _, o := range r.offers {
+	for _, o := range r.offered() {
 		for _, n := range o.Names {
 			names = append(names, image.Name{Ref: n, ID: o.ID})
 		}
