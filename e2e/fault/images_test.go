@@ -51,7 +51,11 @@ func layerOf(t testing.TB, entries ...entry) []byte {
 }
 
 // images are the archives that are loaded.
-type images struct{ small, other, keeper, debian, tree, registry string }
+type images struct {
+	small, other, keeper, debian, tree string
+	root, v1, registry                 string // that have the small one, or its layers
+	isolated                           string // a configuration: drivers have processes of their own
+}
 
 // makeImages writes archives of an image of three layers with a hard link, a
 // symlink, an attribute, a whiteout and an opaque directory; of another that
@@ -87,12 +91,20 @@ func makeImages(t testing.TB) images {
 	if err := os.WriteFile(tree, base, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return images{
-		tree:   tree,
+	isolated := filepath.Join(dir, "isolated.yaml")
+	if err := os.WriteFile(isolated, []byte("drivers:\n  overlay2: {isolation: process}\n  vfs: {isolation: process}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	in := images{
+		tree: tree, isolated: isolated, v1: v1Root(t, base, kept),
 		small:  dockerArchive(t, filepath.Join(dir, "small.tar"), "small:1", base, middle, top),
 		other:  dockerArchive(t, filepath.Join(dir, "other.tar"), "other:1", base, own),
 		keeper: dockerArchive(t, filepath.Join(dir, "keeper.tar"), "keeper:1", kept),
 	}
+	p := &program{t: t, disk: &disk{t: t, dir: t.TempDir()}, driver: "vfs", run: t.TempDir()}
+	p.ok("image", "load", "-q", "-i", in.small)
+	in.root = p.root()
+	return in
 }
 
 // dockerArchive writes an image as `docker save` does.

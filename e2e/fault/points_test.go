@@ -18,11 +18,7 @@ import (
 func TestNothingIsLost(t *testing.T) {
 	in := makeImages(t)
 	in.registry = serve(t, in)
-	all, ways := scenarios(), interruptions()
-	weights := 0
-	for _, how := range ways {
-		weights += how.weight
-	}
+	all := scenarios()
 	step := every(2*len(all), 0.5)
 	each := share(0.5) * time.Duration(step) / time.Duration(2*len(all))
 	turn := int(*seed)
@@ -38,6 +34,10 @@ func TestNothingIsLost(t *testing.T) {
 				began := time.Now()
 				g := newGround(t, s, driver, in)
 				left := max(each-time.Since(began), 0)
+				ways, weights := s.ways(), 0
+				for _, how := range ways {
+					weights += how.weight
+				}
 				for _, how := range inTurn(ways, turn, left) {
 					t.Run(how.name, func(t *testing.T) { g.tryAll(t, how, left*time.Duration(how.weight)/time.Duration(weights)) })
 				}
@@ -84,7 +84,7 @@ func every(things int, part float64) int {
 }
 
 // inTurn chooses ways to interrupt a command: all of them, or where there is
-// no time for that kills, power cuts and as many of the others as there is.
+// no time for that the first two and as many of the others as there is.
 func inTurn(ways []interruption, turn int, left time.Duration) []interruption {
 	others := int(left/time.Second) - 2
 	if *lasts == 0 || others >= len(ways)-2 {

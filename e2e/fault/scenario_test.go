@@ -53,20 +53,36 @@ func scenarios() []scenario {
 		{name: "repair from an archive", prepare: []string{"image load -q -i %small", "image load -q -i %keeper", "damage usr/lib/large"}, command: "check --repair --from %small", damaged: true, waste: true},
 		{name: "repair of records", prepare: []string{"image load -q -i %small", "image load -q -i %keeper", "spoil config", "spoil record", "spoil size"}, command: "check --repair --from %small", damaged: true, waste: true},
 		{name: "repair of trees", prepare: []string{"image load -q -i %small", "image load -q -i %keeper", "spoil tree", "spoil extra"}, command: "check --repair --from %small", damaged: true, waste: true},
+		{name: "repair from a root", prepare: []string{"image load -q -i %small", "image load -q -i %keeper", "damage usr/lib/large", "spoil config"}, command: "check --repair --from %root", damaged: true, waste: true},
+		{name: "repair from a registry", prepare: []string{"image load -q -i %small", "image load -q -i %keeper", "damage usr/lib/large", "spoil config"}, command: "check --repair --from docker://%registry/small:1", damaged: true, waste: true},
 		{name: "repair from what is left", prepare: []string{"image load -q -i %small", "image load -q -i %keeper", "spoil extra", "spoil size"}, command: "check --repair", damaged: true, waste: true},
 		{name: "pull", prepare: []string{"image load -q -i %keeper"}, command: "image pull -q %registry/small:1", waste: true},
 		{name: "pull that keeps blobs", prepare: []string{"image load -q -i %keeper"}, command: "image pull -q %registry/small:1", waste: true, env: []string{"BULKHEAD_KEEP_BLOBS=true"}},
+		{name: "push", prepare: []string{"image load -q -i %small", "image tag small:1 %registry/pushed:1"}, command: "image push -q %registry/pushed:1", waste: true},
+		{name: "push of what was kept", prepare: []string{"image pull -q %registry/small:1", "image tag %registry/small:1 %registry/again:1"}, command: "image push -q %registry/again:1", waste: true, env: []string{"BULKHEAD_KEEP_BLOBS=true"}},
+		{name: "migrate", prepare: []string{"image load -q -i %keeper"}, command: "migrate -q --from-v1 %v1"},
 		{name: "convert", prepare: []string{"image load -q -i %small", "image load -q -i %keeper"}, command: "convert -q --to %other", both: true},
 		{name: "gc of what was converted", prepare: []string{"other image load -q -i %small", "other image load -q -i %keeper", "other convert -q --to %driver"}, command: "gc", both: true},
 		{name: "gc", prepare: []string{"image load -q -i %small", "image load -q -i %keeper", "damage usr/lib/large", "check --repair --from %small"}, command: "gc"},
 		{name: "layer rm", prepare: []string{"image load -q -i %small", "layer create --parent small:1 box", "write box"}, command: "layer rm box"},
+		{name: "load by a driver in a process", prepare: []string{"image load -q -i %keeper"}, command: "--config %isolated image load -q -i %small"},
+		{name: "rm by a driver in a process", prepare: []string{"image load -q -i %small", "image load -q -i %another"}, command: "--config %isolated image rm small:1", finish: "image prune --force"},
+		{name: "squash by a driver in a process", prepare: []string{"image load -q -i %small", "image load -q -i %keeper"}, command: "--config %isolated image squash -t squashed:1 small:1"},
 	}
+}
+
+// ways are those in which it can be interrupted.
+func (s scenario) ways() []interruption {
+	if strings.Contains(s.command, "%isolated") {
+		return append(driverEnds(), interruptions()...)
+	}
+	return interruptions()
 }
 
 // words are the arguments of a line of a scenario.
 func (p *program) words(in images, line string) []string {
 	line = strings.NewReplacer("%small", in.small, "%another", in.other, "%keeper", in.keeper, "%tree", in.tree,
-		"%debian", in.debian, "%registry", in.registry, "%driver", p.driver, "%other", p.other).Replace(line)
+		"%debian", in.debian, "%registry", in.registry, "%root", in.root, "%v1", in.v1, "%isolated", in.isolated, "%driver", p.driver, "%other", p.other).Replace(line)
 	return strings.Fields(line)
 }
 

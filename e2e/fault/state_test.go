@@ -80,8 +80,8 @@ func (p *program) stateOfOne(save bool) (state, error) {
 	if len(ids) > 0 {
 		r := p.do(append([]string{"image", "inspect"}, ids...)...)
 		var all []struct {
-			RepoTags []string
-			RootFS   struct{ Layers []string }
+			RepoTags, RepoDigests []string
+			RootFS                struct{ Layers []string }
 		}
 		if err := json.Unmarshal([]byte(r.stdout), &all); err != nil || r.code != 0 {
 			return s, fmt.Errorf("image inspect: exit %d: %v: %s", r.code, err, r.stderr)
@@ -89,7 +89,7 @@ func (p *program) stateOfOne(save bool) (state, error) {
 		var names []string
 		for _, i := range all {
 			key := strings.Join(i.RootFS.Layers, " ")
-			s.images[key] = append(s.images[key], i.RepoTags...)
+			s.images[key] = append(append(s.images[key], i.RepoTags...), i.RepoDigests...)
 			slices.Sort(s.images[key])
 			names = append(names, i.RepoTags...)
 		}

@@ -106,6 +106,7 @@ func (c *Call) verdict(code int32, runErr error) error {
 		cause := context.Cause(c.ctx)
 		return c.fault(codeOf(cause), cause)
 	case runErr != nil:
+		c.failure = nil // it was of something that the guest went on after
 		return c.fault(codeOf(runErr), runErr)
 	case code > 0 || !abi.Code(code).Known():
 		return c.fault(abi.Invalid, fmt.Errorf("the driver returned %d, which is no code", code))

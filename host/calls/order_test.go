@@ -228,6 +228,14 @@ func TestAnErrorTellsMethodLayerSubjectAndCause(t *testing.T) {
 	if _, err := c.Finish(int32(abi.NoSpace), nil); !errors.Is(err, syscall.ENOSPC) || strings.Contains(err.Error(), "committed") {
 		t.Errorf("%v", err)
 	}
+
+	// Nor is what was said of an error that the driver went on after, and then
+	// it was killed.
+	c = h.call(t, abi.MethodCreate)
+	c.Fail(int32(abi.NotFound), nil, []byte("there is none"))
+	if _, err := c.Finish(0, errors.New("killed")); err == nil || strings.Contains(err.Error(), "there is none") || !strings.Contains(err.Error(), "killed") {
+		t.Errorf("%v", err)
+	}
 }
 
 func TestErrnoAndCodesGoBothWays(t *testing.T) {
