@@ -135,8 +135,12 @@ func (a *app) handOver(from, to string, quiet bool) error {
 	if err := convert.Mark(a.cfg.Root, from, to); err != nil {
 		return fmt.Errorf("note that the images are %s's: %w", to, err)
 	}
-	if !quiet {
-		fmt.Fprintf(a.out, "%s is now the driver of %s; bulkhead gc removes what %s keeps there\n", to, a.cfg.Root, from)
+	if quiet {
+		return nil
+	}
+	fmt.Fprintf(a.out, "%s is now the driver of %s; bulkhead gc removes what %s keeps there\n", to, a.cfg.Root, from)
+	if set := a.cfg.Driver; set != "" && set != to {
+		fmt.Fprintf(a.out, "driver is set to %s, which goes before that: set it to %s, or to nothing\n", set, to)
 	}
 	return nil
 }

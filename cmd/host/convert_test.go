@@ -85,6 +85,20 @@ func TestConvertTellsWhatStaysAndGivesNothingUp(t *testing.T) {
 	}
 }
 
+func TestANameGivenInTheOldDriversStoresKeepsThem(t *testing.T) {
+	c := withMine(t)
+	one, _ := c.archive("one:1", "one")
+	c.good("--driver", "mine", "image", "load", "-q", "-i", one)
+	if out := c.good("--driver", "mine", "convert", "--to", "vfs"); !strings.Contains(out, "driver is set to mine") {
+		t.Errorf("the driver that is set was not told: %q", out)
+	}
+	c.good("--driver", "mine", "image", "tag", "one:1", "more:1")
+	c.good("--driver", "vfs", "gc")
+	if out := c.good("--driver", "mine", "image", "ls", "-q", "more:1"); out == "" {
+		t.Error("the name is gone")
+	}
+}
+
 func TestGCRemovesNothingFromWhatIsMountedInTheOldDriversStores(t *testing.T) {
 	c := withMine(t)
 	one, _ := c.archive("one:1", "one")

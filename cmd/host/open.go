@@ -91,7 +91,7 @@ func (a *app) open(ctx context.Context, purpose access) (_ *opened, err error) {
 		}
 		o.closers = append(o.closers, func(context.Context) error { return lock.Release() })
 	}
-	if purpose.changesLayers() {
+	if purpose.changesLayers() || purpose == names {
 		if err := convert.Unmark(a.cfg.Root, o.driverName); err != nil {
 			return nil, err
 		}
