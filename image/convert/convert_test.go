@@ -225,8 +225,12 @@ func TestTheNoteOfAConversionIsKeptAndNotTrusted(t *testing.T) {
 	if to, err := convert.Target(root, "a"); to != "" || err != nil {
 		t.Fatalf("got %q, %v", to, err)
 	}
-	if err := convert.Mark(root, "a", "b"); err != nil {
+	half := filepath.Join(root, "bulkhead", "a", ".bulkhead-tmp-1") // of one that was interrupted
+	if err := errors.Join(os.MkdirAll(filepath.Dir(half), 0o700), os.WriteFile(half, []byte("{"), 0o600), convert.Mark(root, "a", "b")); err != nil {
 		t.Fatal(err)
+	}
+	if _, err := os.Lstat(half); !os.IsNotExist(err) {
+		t.Errorf("a half of a note stays: %v", err)
 	}
 	if to, err := convert.Target(root, "a"); to != "b" || err != nil {
 		t.Fatalf("got %q, %v", to, err)

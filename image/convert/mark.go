@@ -31,7 +31,11 @@ func Mark(root, from, to string) error {
 	if err != nil {
 		return err
 	}
-	if err := durable.MkdirAll(filepath.Dir(notePath(root, from)), 0o700); err != nil {
+	dir := filepath.Dir(notePath(root, from))
+	if err := durable.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	if err := durable.Sweep(dir); err != nil {
 		return err
 	}
 	return durable.WriteFile(notePath(root, from), append(data, '\n'), 0o600)

@@ -10,6 +10,7 @@ import (
 	"github.com/bulkhead/bulkhead/image"
 	"github.com/bulkhead/bulkhead/image/archive"
 	"github.com/bulkhead/bulkhead/image/convert"
+	"github.com/bulkhead/bulkhead/image/internal/durable"
 	v1 "github.com/bulkhead/bulkhead/image/v1"
 	"github.com/bulkhead/bulkhead/layer"
 )
@@ -75,6 +76,10 @@ func Run(ctx context.Context, from Source, to Target, opts Options) (Result, err
 	m := &migration{from: from, to: to, opts: opts, ids: map[string]image.ID{}, failed: map[string]bool{}}
 	if m.opts.Stored == nil {
 		m.opts.Stored = func(Migrated) {}
+	}
+	// What an interrupted run left of a note.
+	if err := durable.Sweep(m.notes()); err != nil {
+		return m.done, err
 	}
 	for _, id := range from.Bare() {
 		m.leave("image", v1.Short(id), ErrBare)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -148,6 +149,20 @@ func TestNotesThatAreNoneCountForNothing(t *testing.T) {
 	f.must(os.Symlink("/dev/zero", note))
 	if done := f.done(); len(done.Stored) != 1 || done.Stored[0].ID != want {
 		t.Errorf("link: %+v", done)
+	}
+}
+
+func TestWhatWasLeftOfANoteGoes(t *testing.T) {
+	f := newFixture(t)
+	f.register(id("a"), "", archiveOf("a", "a"))
+	f.done()
+	half := filepath.Join(f.root, "bulkhead", plaindriver.Name, "migrated", ".bulkhead-tmp-1")
+	f.must(os.WriteFile(half, []byte("{"), 0o600))
+	if done := f.done(); len(done.Already) != 1 {
+		t.Errorf("got %+v", done)
+	}
+	if _, err := os.Lstat(half); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a half of a note stays: %v", err)
 	}
 }
 
