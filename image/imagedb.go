@@ -27,11 +27,11 @@ const (
 )
 
 func (db imagedb) contentDir() string   { return filepath.Join(db.dir, "content", "sha256") }
-func (db imagedb) content(id ID) string { return filepath.Join(db.contentDir(), id.Hex()) }
+func (db imagedb) content(id ID) string { return db.dir + "/content/sha256/" + id.Hex() }
 func (db imagedb) metadataDir(id ID) string {
-	return filepath.Join(db.dir, "metadata", "sha256", id.Hex())
+	return db.dir + "/metadata/sha256/" + id.Hex()
 }
-func (db imagedb) note(id ID, k string) string { return filepath.Join(db.metadataDir(id), k) }
+func (db imagedb) note(id ID, k string) string { return db.metadataDir(id) + "/" + k }
 
 // create makes the directories and removes what a crash left half written.
 func (db imagedb) create() error {
@@ -126,26 +126,45 @@ func (db imagedb) drop(id ID) error                 { return durable.RemoveAll(d
 var errNotPlain = errors.New("not a regular file of acceptable size")
 
 // readRegular reads a file of at most limit bytes and never waits for one
-// that is something else.
+// that is something else. There may be thousands, and os.File costs more than
+// reading one.
 func readRegular(path string, limit int64) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
-	if errors.Is(err, unix.ELOOP) {
+	fd, err := retried(func() (int, error) {
+		return unix.Open(path, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	})
+	if err == unix.ELOOP {
 		return nil, fmt.Errorf("%s: %w", path, errNotPlain)
 	}
 	if err != nil {
-		return nil, err
+		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
-	defer f.Close()
-	fi, err := f.Stat()
-	if err != nil {
-		return nil, err
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return nil, &fs.PathError{Op: "stat", Path: path, Err: err}
 	}
-	if !fi.Mode().IsRegular() || fi.Size() > limit {
+	if st.Mode&unix.S_IFMT != unix.S_IFREG || st.Size > limit {
 		return nil, fmt.Errorf("%s: %w", path, errNotPlain)
 	}
-	data := make([]byte, fi.Size())
-	if _, err := io.ReadFull(f, data); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+	data := make([]byte, st.Size)
+	for got := 0; got < len(data); {
+		n, err := retried(func() (int, error) { return unix.Read(fd, data[got:]) })
+		if err == nil && n == 0 {
+			err = io.ErrUnexpectedEOF
+		}
+		if err != nil {
+			return nil, &fs.PathError{Op: "read", Path: path, Err: err}
+		}
+		got += n
 	}
 	return data, nil
+}
+
+// retried makes a system call again that a signal has interrupted.
+func retried(call func() (int, error)) (int, error) {
+	for {
+		if n, err := call(); err != unix.EINTR {
+			return n, err
+		}
+	}
 }

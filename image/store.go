@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/opencontainers/go-digest"
 	"go.uber.org/zap"
 
 	"github.com/bulkhead/bulkhead/image/internal/durable"
@@ -105,10 +106,9 @@ func (s *Store) load(ctx context.Context) error {
 			s.opts.Log.Info("image cannot be used", zap.String("image", id.String()), zap.Error(e.err))
 		}
 	}
-	for dgst := range s.refs.ByID() {
-		if id := ID(dgst); s.images[id] == nil && validSHA256(dgst) == nil {
-			s.images[id] = &entry{err: &CorruptError{ID: id, Cause: errNoConfig}, children: map[ID]struct{}{}}
-		}
+	lost := s.refs.Others(func(dgst digest.Digest) bool { return s.images[ID(dgst)] != nil || validSHA256(dgst) != nil })
+	for _, dgst := range lost {
+		s.images[ID(dgst)] = &entry{err: &CorruptError{ID: ID(dgst), Cause: errNoConfig}, children: map[ID]struct{}{}}
 	}
 	for id, e := range s.images {
 		var parent ID

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
 
 	"github.com/bulkhead/bulkhead/graphdriver"
 	"github.com/bulkhead/bulkhead/layer/abreast"
@@ -192,7 +193,10 @@ func (s *Store) examineLayers(ctx context.Context, report func(Fault) error) err
 
 // examineRecord looks at the beginning of a layer's tar-split data.
 func (s *Store) examineRecord(rec *record) error {
-	f, err := s.openTarSplit(rec)
+	s.mu.Lock()
+	path := rec.dir + "/" + fileTarSplit
+	s.mu.Unlock()
+	fd, err := openNow(unix.AT_FDCWD, path)
 	if errors.Is(err, fs.ErrNotExist) && s.opts.Driver != nil && graphdriver.CapabilitiesOf(s.opts.Driver).ReproducesExactDiffs {
 		return nil
 	}
@@ -200,9 +204,17 @@ func (s *Store) examineRecord(rec *record) error {
 		return errors.New("is not there")
 	}
 	if err != nil {
-		return err
+		return &fs.PathError{Op: "open", Path: path, Err: err}
 	}
+	f := openFile{fd}
 	defer f.Close()
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return fmt.Errorf("stat %s: %w", path, err)
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return fmt.Errorf("%s: %w", path, errNotRegular)
+	}
 	var head [2]byte
 	if _, err := f.Read(head[:]); err != nil || head != [2]byte{0x1f, 0x8b} {
 		return errors.New("is not gzip")
@@ -278,12 +290,12 @@ func (s *Store) orphans(ctx context.Context) ([]string, error) {
 		return nil, ctx.Err()
 	}
 	known := map[string]bool{}
-	layers, removing, err := s.at.scan(ctx)
+	ids, err := s.at.scanCacheIDs(ctx)
 	if err != nil {
 		return nil, err
 	}
-	for _, f := range append(layers, removing...) {
-		known[f.cacheID] = true
+	for _, id := range ids {
+		known[id] = true
 	}
 	mounts, err := s.at.scanMounts()
 	if err != nil {

@@ -2,6 +2,8 @@ package layer
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"io"
 
 	"github.com/opencontainers/go-digest"
@@ -24,7 +26,8 @@ func NextChainID(parent ChainID, diff DiffID) ChainID {
 	if parent == "" {
 		return ChainID(diff)
 	}
-	return ChainID(digest.FromString(string(parent) + " " + string(diff)))
+	sum := sha256.Sum256([]byte(string(parent) + " " + string(diff)))
+	return chainNamed(hex.EncodeToString(sum[:]))
 }
 
 // ChainOf is the chain ID of a whole list of diff IDs, lowest first; "" for

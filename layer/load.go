@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -35,28 +34,12 @@ type found struct {
 // scan reads all layer directories: layers, and those whose removal has
 // begun.
 func (l layout) scan(ctx context.Context) (layers, removing []found, err error) {
-	dir, err := os.Open(l.chains())
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, nil
-	}
-	if err != nil {
-		return nil, nil, fmt.Errorf("read the layer store: %w", err)
-	}
-	defer dir.Close()
-	entries, err := dir.ReadDir(-1)
-	if err != nil {
-		return nil, nil, fmt.Errorf("read the layer store: %w", err)
-	}
-	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return !e.IsDir() })
-	all := make([]found, len(entries))
-	err = abreast.Do(ctx, len(entries), func(_ context.Context, i int) error {
-		name := entries[i].Name()
+	all, err := eachDirectory(ctx, l.chains(), func(base int, name string) found {
 		hex, removing := removingChain(name)
 		if removing {
 			hex, _, _ = strings.Cut(hex, "-")
 		}
-		all[i] = readFound(int(dir.Fd()), name, hex, l.sizes)
-		return nil
+		return readFound(base, name, hex, l.sizes)
 	})
 	for _, f := range all {
 		if strings.HasSuffix(f.name, suffixRemoving) {
@@ -68,10 +51,47 @@ func (l layout) scan(ctx context.Context) (layers, removing []found, err error) 
 	return layers, removing, err
 }
 
+// scanCacheIDs reads what scan does, but nothing of each layer except what tree
+// it has.
+func (l layout) scanCacheIDs(ctx context.Context) ([]string, error) {
+	return eachDirectory(ctx, l.chains(), func(base int, name string) string {
+		id, err := readTextAt(base, name, fileCacheID)
+		if err != nil || graphdriver.ValidateID(id) != nil {
+			return ""
+		}
+		return id
+	})
+}
+
+// eachDirectory reads the directories of a layer store's directory, several at a
+// time.
+func eachDirectory[T any](ctx context.Context, path string, read func(base int, name string) T) ([]T, error) {
+	dir, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the layer store: %w", err)
+	}
+	defer dir.Close()
+	entries, err := dir.ReadDir(-1)
+	if err != nil {
+		return nil, fmt.Errorf("read the layer store: %w", err)
+	}
+	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return !e.IsDir() })
+	base := int(dir.Fd())
+	all := make([]T, len(entries))
+	err = abreast.Do(ctx, len(entries), func(_ context.Context, i int) error {
+		all[i] = read(base, entries[i].Name())
+		return nil
+	})
+	return all, err
+}
+
 // readFound reads one directory, by its name in an open one. It goes on after a fault, since a cache ID
 // or a parent that can be read still tells what to keep.
 func readFound(base int, name, hex string, sizes bool) found {
-	f := found{name: name, chain: ChainID(digest.NewDigestFromEncoded(digest.SHA256, hex))}
+	f := found{name: name, chain: chainNamed(hex)}
 	read := func(file string) (string, error) { return readTextAt(base, name, file) }
 	var errs []error
 	fault := func(err error) {
@@ -121,8 +141,12 @@ func readFound(base int, name, hex string, sizes bool) found {
 	return f
 }
 
-// maxText is more than any of these files needs.
-const maxText = 4 << 10
+// maxText is more than any of these files needs, and usualText more than what
+// they have: to clear a page for each costs more than to read it.
+const (
+	maxText   = 4 << 10
+	usualText = 127
+)
 
 func readText(dir, name string) (string, error) { return readTextAt(unix.AT_FDCWD, dir, name) }
 
@@ -138,9 +162,18 @@ func readTextAt(at int, dir, name string) (string, error) {
 	}
 	f := openFile{fd}
 	defer f.Close()
-	var buf [maxText + 1]byte
-	n, err := f.Read(buf[:])
-	if n > 0 && n <= maxText {
+	var few [usualText + 1]byte
+	buf := few[:]
+	n, err := f.Read(buf)
+	if n == len(buf) {
+		buf = append(make([]byte, 0, maxText+1), buf...)[:maxText+1]
+		var more int
+		if more, err = f.Read(buf[n:]); err == io.EOF {
+			err = nil
+		}
+		n += more
+	}
+	if err == nil && n > 0 && n <= maxText {
 		return string(bytes.TrimSpace(buf[:n])), nil
 	}
 	var st unix.Stat_t
@@ -173,6 +206,7 @@ func (l layout) build(layers []found) (map[ChainID]*record, []error) {
 		}
 	}
 	records := make(map[ChainID]*record, len(byChain))
+	chains := l.chains() + "/"
 	var load func(f *found) *record
 	load = func(f *found) *record {
 		if r, ok := records[f.chain]; ok || f.err != nil {
@@ -189,9 +223,8 @@ func (l layout) build(layers []found) (map[ChainID]*record, []error) {
 				return nil
 			}
 		}
-		r := newRecord(parent, f.diff, f.cacheID, f.size)
-		r.chain = f.chain // without a diff ID it cannot be told
-		r.dir = filepath.Join(l.chains(), f.name)
+		r := recordOf(f.chain, parent, f.diff, f.cacheID, f.size) // without a diff ID its chain ID cannot be told
+		r.dir = chains + f.name
 		records[r.chain] = r
 		if parent != nil {
 			parent.above++

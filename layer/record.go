@@ -34,14 +34,20 @@ type record struct {
 }
 
 func newRecord(parent *record, diff DiffID, cacheID string, size int64) *record {
-	r := &record{diff: diff, cacheID: cacheID, parent: parent, size: size, total: size, depth: 1}
-	if parent == nil {
-		r.chain = ChainID(diff)
-		return r
+	below := ChainID("")
+	if parent != nil {
+		below = parent.chain
 	}
-	r.chain = NextChainID(parent.chain, diff)
-	r.total += parent.total
-	r.depth += parent.depth
+	return recordOf(NextChainID(below, diff), parent, diff, cacheID, size)
+}
+
+// recordOf is newRecord where the chain ID is known.
+func recordOf(chain ChainID, parent *record, diff DiffID, cacheID string, size int64) *record {
+	r := &record{chain: chain, diff: diff, cacheID: cacheID, parent: parent, size: size, total: size, depth: 1}
+	if parent != nil {
+		r.total += parent.total
+		r.depth += parent.depth
+	}
 	return r
 }
 

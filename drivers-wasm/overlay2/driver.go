@@ -2,6 +2,7 @@ package overlay2
 
 import (
 	"slices"
+	"strings"
 	"sync/atomic"
 
 	"github.com/bulkhead/bulkhead/abi"
@@ -141,14 +142,7 @@ func (d *Driver) GetMetadata(c *guest.Call) ([]guest.Pair, error) {
 		{Key: "UpperDir", Value: "/" + c.ID + "/diff"},
 	}
 	if len(chain) > 1 {
-		lower := ""
-		for i, dir := range chain[1:] {
-			if i > 0 {
-				lower += ":"
-			}
-			lower += "/" + dir
-		}
-		out = append(out, guest.Pair{Key: "LowerDir", Value: lower})
+		out = append(out, guest.Pair{Key: "LowerDir", Value: "/" + strings.Join(chain[1:], ":/")})
 	}
 	return out, nil
 }

@@ -81,7 +81,12 @@ func checkLink(c *guest.Call) error {
 }
 
 func validLink(s string) bool {
-	return len(s) > 0 && len(s) <= 2*linkLength && strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789") == ""
+	for i := range len(s) {
+		if c := s[i]; (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') && (c < '0' || c > '9') {
+			return false
+		}
+	}
+	return len(s) > 0 && len(s) <= 2*linkLength
 }
 
 // lowerOf is what a layer on top of parent has in its file lower.

@@ -131,6 +131,24 @@ func (s *Store) ByID() map[digest.Digest][]reference.Named {
 	return m
 }
 
+// Others are the images that have a name and are not known. Of what is known no
+// name is looked at: there may be thousands.
+func (s *Store) Others(known func(id digest.Digest) bool) (out []digest.Digest) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, repo := range s.repos {
+		for name, id := range repo {
+			if known(id) || id.Validate() != nil {
+				continue
+			}
+			if _, err := reference.ParseNormalizedNamed(name); err == nil {
+				out = append(out, id)
+			}
+		}
+	}
+	return out
+}
+
 // All are all associations, sorted by name.
 func (s *Store) All() []Association {
 	s.mu.RLock()

@@ -55,11 +55,16 @@ func (t Table) Write(w io.Writer, format string, rows []Row) error {
 	var header bytes.Buffer
 	// What has no title, such as {{json .}}, has none in Docker either.
 	_ = tmpl.Funcs(headerFunctions()).Execute(&header, t.Headers)
-	tw := tabwriter.NewWriter(w, 10, 1, 3, ' ', 0)
+	var aligned bytes.Buffer // a tabwriter writes cell by cell
+	tw := tabwriter.NewWriter(&aligned, 10, 1, 3, ' ', 0)
 	if _, err := fmt.Fprintf(tw, "%s\n%s", header.Bytes(), body); err != nil {
 		return err
 	}
-	return tw.Flush()
+	if err := tw.Flush(); err != nil {
+		return err
+	}
+	_, err = w.Write(aligned.Bytes())
+	return err
 }
 
 // json is the function of templates. Of a whole row it escapes "<" and its
