@@ -12,6 +12,7 @@ import (
 	"github.com/bulkhead/bulkhead/graphdriver"
 	"github.com/bulkhead/bulkhead/graphdriver/layertar"
 	"github.com/bulkhead/bulkhead/host/calls"
+	"github.com/bulkhead/bulkhead/host/confine"
 )
 
 // has refuses a method that the module lacks.
@@ -129,6 +130,12 @@ type outStream struct {
 }
 
 func (s *outStream) Read(p []byte) (int, error) { return s.pr.Read(p) }
+
+// WriteTo implements io.WriterTo: reader and writer take turns, and with a
+// buffer as large as the writer's they take few.
+func (s *outStream) WriteTo(w io.Writer) (int64, error) {
+	return io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{s.pr}, make([]byte, confine.TarBuffer))
+}
 
 // Close ends the call if it runs, and returns when it has ended.
 func (s *outStream) Close() error {

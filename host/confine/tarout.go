@@ -16,11 +16,12 @@ const (
 	tarQueue   = 64       // entries prepared ahead of the one being written
 	tarHold    = 64 << 10 // files up to this size are read ahead, in bytes
 	tarReaders = 2
-	// tarBuffer is what is written at a time: whoever reads takes turns with
-	// the writer, which costs more than a header does.
-	tarBuffer = 128 << 10
-	whPrefix  = ".wh."
+	whPrefix   = ".wh."
 )
+
+// TarBuffer is what a TarWriter writes at a time, in bytes: whoever reads takes
+// turns with the writer, which costs more than a header does.
+const TarBuffer = 128 << 10
 
 // TarWriter writes the archive of a layer from files beneath directories. What
 // is emitted is read ahead by others and written in order; a full queue makes
@@ -30,7 +31,7 @@ type TarWriter struct {
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
 	out     *bufio.Writer
-	tw      *tar.Writer
+	entries *tarEntries
 	queue   chan *tarItem
 	prepare chan *tarItem
 	readers sync.WaitGroup
@@ -64,9 +65,9 @@ type tarItem struct {
 // archive says; nil keeps it. Close ends it.
 func NewTarWriter(ctx context.Context, w io.Writer, owners func(uid, gid uint32) (uint32, uint32)) *TarWriter {
 	ctx, cancel := context.WithCancelCause(ctx)
-	out := bufio.NewWriterSize(w, tarBuffer)
+	out := bufio.NewWriterSize(w, TarBuffer)
 	t := &TarWriter{
-		ctx: ctx, cancel: cancel, out: out, tw: tar.NewWriter(out), owners: owners,
+		ctx: ctx, cancel: cancel, out: out, entries: newTarEntries(out), owners: owners,
 		queue: make(chan *tarItem, tarQueue), prepare: make(chan *tarItem, tarQueue),
 		written: make(chan struct{}), dirs: map[string]struct{}{".": {}},
 	}
@@ -190,7 +191,7 @@ func (t *TarWriter) Close(cancel error) error {
 	if t.ctx.Err() != nil {
 		return context.Cause(t.ctx)
 	}
-	if err := t.tw.Close(); err != nil {
+	if err := t.entries.close(); err != nil {
 		return err
 	}
 	return t.out.Flush()
@@ -219,7 +220,7 @@ func (t *TarWriter) write() {
 
 func (t *TarWriter) writeItem(it *tarItem, links map[[2]uint64]string) error {
 	if it.base == nil {
-		if err := t.tw.WriteHeader(it.hdr); err != nil {
+		if err := t.entries.begin(it.hdr); err != nil {
 			return err
 		}
 		return t.copyBody(it)
@@ -232,14 +233,14 @@ func (t *TarWriter) writeItem(it *tarItem, links map[[2]uint64]string) error {
 		if first, ok := links[id]; ok {
 			it.hdr.Typeflag, it.hdr.Linkname, it.hdr.Size = tar.TypeLink, first, 0
 			it.hdr.PAXRecords = nil
-			return t.tw.WriteHeader(it.hdr)
+			return t.entries.begin(it.hdr)
 		}
 		links[id] = it.hdr.Name
 		if err := t.openLate(it); err != nil {
 			return err
 		}
 	}
-	if err := t.tw.WriteHeader(it.hdr); err != nil {
+	if err := t.entries.begin(it.hdr); err != nil {
 		return &PathError{Op: "archive", Path: it.path, Err: err}
 	}
 	return t.content(it)
@@ -276,7 +277,7 @@ func (t *TarWriter) copy(r io.Reader) (int64, error) {
 	if t.buf == nil {
 		t.buf = make([]byte, 256<<10)
 	}
-	return io.CopyBuffer(onlyWriter{t.tw}, r, t.buf)
+	return io.CopyBuffer(onlyWriter{t.entries}, r, t.buf)
 }
 
 func (t *TarWriter) content(it *tarItem) error {
@@ -284,7 +285,7 @@ func (t *TarWriter) content(it *tarItem) error {
 		return t.copyBody(it)
 	}
 	if it.held != nil {
-		_, err := t.tw.Write(it.held)
+		_, err := t.entries.Write(it.held)
 		t.held.Put(&it.held)
 		return err
 	}
