@@ -61,7 +61,7 @@ func Image(ctx context.Context, in Stores, id image.ID, opts Options) (_ image.I
 	}
 	if l != nil {
 		defer func() {
-			_, rerr := in.Layers.Release(ctx, l)
+			_, rerr := in.Layers.Release(context.WithoutCancel(ctx), l) // or nobody would think of it again
 			err = errors.Join(err, rerr)
 		}()
 	}

@@ -30,6 +30,7 @@ type fixture struct {
 	*testing.T
 	squash.Stores
 	base, top image.ID
+	step      func(name string) // what the layer store does, if not nil
 }
 
 func newFixture(t *testing.T) *fixture {
@@ -54,7 +55,12 @@ func newFixture(t *testing.T) *fixture {
 	}
 	t.Cleanup(func() { d.Close(ctx) })
 	f := &fixture{T: t}
-	if f.Layers, err = layer.Open(ctx, layer.Options{Root: root, DriverName: "vfs", Driver: host.Complete(d)}); err != nil {
+	step := func(name string) {
+		if f.step != nil {
+			f.step(name)
+		}
+	}
+	if f.Layers, err = layer.Open(ctx, layer.Options{Root: root, DriverName: "vfs", Driver: host.Complete(d), Step: step}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { f.Layers.Close() })
@@ -218,6 +224,23 @@ func TestSquashLeavesWhatWasThere(t *testing.T) {
 		if err := f.Layers.Verify(t.Context(), chain); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+func TestASquashThatIsEndedWhenItsLayerIsStoredLeavesNone(t *testing.T) {
+	f := newFixture(t)
+	before := len(f.Layers.Map())
+	ctx, cancel := context.WithCancel(t.Context())
+	f.step = func(name string) {
+		if name == "published" {
+			cancel()
+		}
+	}
+	if _, err := squash.Image(ctx, f.Stores, f.top, squash.Options{Name: "s:1"}); !errors.Is(err, context.Canceled) {
+		t.Fatalf("got %v", err)
+	}
+	if n := len(f.Layers.Map()); n != before {
+		t.Errorf("%d layers, and there were %d", n, before)
 	}
 }
 

@@ -51,7 +51,7 @@ func Commit(ctx context.Context, in Stores, name string, opts CommitOptions) (_ 
 		return "", fmt.Errorf("commit %q: %w", name, err)
 	}
 	defer func() {
-		_, rerr := in.Layers.Release(ctx, l)
+		_, rerr := in.Layers.Release(context.WithoutCancel(ctx), l) // or nobody would think of it again
 		err = errors.Join(err, rerr)
 	}()
 	if err := ses.Commit(ctx); err != nil {

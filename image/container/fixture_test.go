@@ -71,6 +71,7 @@ type fixture struct {
 	container.Stores
 	root   string
 	driver *driver
+	step   func(name string) // what the layer store does, if not nil
 }
 
 func newFixture(t testing.TB) *fixture {
@@ -89,7 +90,12 @@ func (f *fixture) reopen() {
 	}
 	f.driver = &driver{Driver: plaindriver.Driver{Home: home}}
 	var err error
-	if f.Layers, err = layer.Open(ctx, layer.Options{Root: f.root, DriverName: plaindriver.Name, Driver: f.driver}); err != nil {
+	step := func(name string) {
+		if f.step != nil {
+			f.step(name)
+		}
+	}
+	if f.Layers, err = layer.Open(ctx, layer.Options{Root: f.root, DriverName: plaindriver.Name, Driver: f.driver, Step: step}); err != nil {
 		f.Fatal(err)
 	}
 	f.Images, err = image.Open(ctx, image.Options{Root: f.root, DriverName: plaindriver.Name, Layers: f.Layers})

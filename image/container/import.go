@@ -58,7 +58,7 @@ func Import(ctx context.Context, in Stores, tar io.Reader, opts ImportOptions) (
 		return "", fmt.Errorf("import: %w", err)
 	}
 	defer func() {
-		_, rerr := in.Layers.Release(ctx, l)
+		_, rerr := in.Layers.Release(context.WithoutCancel(ctx), l) // or nobody would think of it again
 		err = errors.Join(err, rerr)
 	}()
 	if err := ses.Commit(ctx); err != nil {

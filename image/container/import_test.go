@@ -129,3 +129,34 @@ func TestAnImageThatIsTakenBackLeavesNoName(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestWhatIsEndedWhenItsLayerIsStoredLeavesNone(t *testing.T) {
+	for name, make := range map[string]func(ctx context.Context, f *fixture) error{
+		"import": func(ctx context.Context, f *fixture) error {
+			_, err := container.Import(ctx, f.Stores, bytes.NewReader(tarOf(t, "a")), container.ImportOptions{Name: "a:1"})
+			return err
+		},
+		"commit": func(ctx context.Context, f *fixture) error {
+			_, err := container.Commit(ctx, f.Stores, "work", container.CommitOptions{Name: "a:1"})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t)
+			f.create("work", container.CreateOptions{Parent: f.image("text", "").ChainID()}, "written")
+			before := len(f.Layers.Map())
+			ctx, cancel := context.WithCancel(t.Context())
+			f.step = func(name string) {
+				if name == "published" {
+					cancel()
+				}
+			}
+			if err := make(ctx, f); !errors.Is(err, context.Canceled) {
+				t.Fatalf("got %v", err)
+			}
+			if n := len(f.Layers.Map()); n != before {
+				t.Errorf("%d layers, and there were %d", n, before)
+			}
+		})
+	}
+}
