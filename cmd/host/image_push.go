@@ -60,11 +60,11 @@ func (a *app) push(ctx context.Context, ref reference.Named, all bool, format re
 		}
 		for _, name := range tags {
 			pushed, err := a.pushOne(ctx, o, name, format, quiet)
+			if by, derr := reference.WithDigest(reference.TrimNamed(name.Ref), pushed.Digest); pushed.Digest != "" && derr == nil {
+				gained = append(gained, image.Name{Ref: by, ID: name.ID})
+			}
 			if err != nil {
 				return err
-			}
-			if by, err := reference.WithDigest(reference.TrimNamed(name.Ref), pushed.Digest); err == nil {
-				gained = append(gained, image.Name{Ref: by, ID: name.ID})
 			}
 		}
 		return nil
@@ -120,16 +120,16 @@ func (a *app) pushOne(ctx context.Context, o *opened, name image.Name, format re
 		},
 	}, a.registryOptions())
 	bars.Close()
-	if err != nil {
+	if pushed.Digest == "" {
 		return pushed, err
 	}
 	if quiet {
 		fmt.Fprintln(a.out, tag)
-		return pushed, nil
+		return pushed, err
 	}
 	for _, line := range told {
 		fmt.Fprintln(a.out, line)
 	}
 	fmt.Fprintf(a.out, "%s: digest: %s size: %d\n", tag.Tag(), pushed.Digest, pushed.Size)
-	return pushed, nil
+	return pushed, err
 }

@@ -5,6 +5,8 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -55,6 +57,27 @@ func TestLoadDoesNotWaitForASlowPushAndARemovalTakesNothingFromIt(t *testing.T) 
 	}
 	c.good("image", "rm", "-f", name, "app:1")
 	c.good("image", "pull", "-q", "--platform", "linux/amd64", name)
+}
+
+func TestAPushThatCannotBeNotedTellsItsDigestAllTheSame(t *testing.T) {
+	c := newCLI(t)
+	path, id := c.archive("app:1", "hello")
+	c.good("image", "load", "-i", path)
+	s := httptest.NewServer(ggcr.New(ggcr.Logger(log.New(io.Discard, "", 0))))
+	defer s.Close()
+	name := strings.TrimPrefix(s.URL, "http://") + "/app:1"
+	c.good("image", "tag", "app:1", name)
+	note := filepath.Join(c.root, "bulkhead/blobs/manifests", strings.TrimPrefix(id, "sha256:"))
+	if err := os.MkdirAll(note, 0o700); err != nil { // a directory in its place
+		t.Fatal(err)
+	}
+	out, errs, code := c.do("image", "push", name)
+	if code != exitFailed || !strings.Contains(errs, "is pushed, but") || !strings.Contains(out, "1: digest: sha256:") {
+		t.Errorf("exit %d: %q, %q", code, out, errs)
+	}
+	if got := c.good("image", "inspect", "--format", "{{len .RepoDigests}}", name); got != "1\n" {
+		t.Errorf("%s digests", got)
+	}
 }
 
 func TestGCThatCannotBeginTellsOfNothingFreed(t *testing.T) {

@@ -46,7 +46,8 @@ type Pushed struct {
 // can be made, as in the manifest by which it came, goes by that very
 // manifest.
 //
-// The layers are verified as they are read. The manifest goes last.
+// The layers are verified as they are read. The manifest goes last. Where there
+// is a digest beside an error the image is pushed.
 func Push(ctx context.Context, ref reference.NamedTagged, img *image.Image, from archive.Stores, kept *blobs.Store, push PushOptions, opts Options) (_ Pushed, err error) {
 	opts = opts.fill()
 	e, err := newEndpoint(reference.Domain(ref), reference.Path(ref), opts)
@@ -73,7 +74,10 @@ func Push(ctx context.Context, ref reference.NamedTagged, img *image.Image, from
 		all[i] = i
 	}
 	r := blobs.Record{MediaType: p.manifest.mediaType, Manifest: string(p.manifest.raw), Proven: all}
-	return pushed, kept.Note(img.ID.Digest(), r, ref.Name())
+	if err := kept.Note(img.ID.Digest(), r, ref.Name()); err != nil {
+		return pushed, fmt.Errorf("%s is pushed, but by which manifest cannot be noted: %w", reference.FamiliarString(ref), err)
+	}
+	return pushed, nil
 }
 
 // pusher is one Push under way.
