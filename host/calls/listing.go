@@ -30,6 +30,7 @@ type lister struct {
 	queue   []listed // asked for, not yet given out
 	started int      // how many of queue have a walker
 	jobs    chan *listing
+	walkers int // how many take from jobs: none before the first is needed
 	ended   chan struct{}
 	at      int // next name of queue[0]; -1 before its beginning
 	rec     []byte
@@ -171,9 +172,6 @@ func newLister(ctx context.Context, before *lister) *lister {
 	} else {
 		l.names = confine.NewLister()
 	}
-	for range listWalkers {
-		go l.walk()
-	}
 	return l
 }
 
@@ -237,7 +235,7 @@ func (c *Call) endLister() {
 	}
 	l.cancel()
 	close(l.jobs)
-	for range listWalkers {
+	for range l.walkers {
 		<-l.ended
 	}
 	l.jobs = nil
@@ -282,6 +280,12 @@ func (l *lister) ahead() {
 		if next.work.started { // as is the other half of a pair
 			l.started++
 			continue
+		}
+		if l.walkers == 0 {
+			l.walkers = listWalkers
+			for range l.walkers {
+				go l.walk()
+			}
 		}
 		select {
 		case l.jobs <- next.work:
