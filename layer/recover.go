@@ -75,7 +75,7 @@ func (s *Store) recover(ctx context.Context, layers, removing []found, mounts []
 			log.Info("removed a layer that was never committed")
 		}
 	}
-	s.sweepTransactions()
+	s.sweepTransactions(committed)
 	s.opts.Step(stepRecovered)
 	return ctx.Err()
 }
@@ -105,8 +105,9 @@ func (s *Store) finishRemoval(ctx context.Context, f found, treeInUse bool) {
 }
 
 // sweepTransactions removes transactions of ours that no journal entry tells
-// of any more. Names of other programs are left alone.
-func (s *Store) sweepTransactions() {
+// of any more, or of which a repair has put what it needed into a layer. Names
+// of other programs are left alone.
+func (s *Store) sweepTransactions(committed map[string]bool) {
 	entries, err := os.ReadDir(s.at.tmp())
 	if err != nil {
 		s.opts.Log.Warn("cannot list transactions", zap.Error(err))
@@ -117,7 +118,7 @@ func (s *Store) sweepTransactions() {
 		if !ours {
 			continue
 		}
-		if s.journalled(id) {
+		if s.journalled(id) && !committed[id] {
 			continue // its driver part could not be removed; both stay
 		}
 		if err := s.disk.removeAll(filepath.Join(s.at.tmp(), e.Name())); err != nil {

@@ -37,7 +37,8 @@ func (u *Undo) begin() error {
 		return err
 	}
 	what := filepath.Join(u.dir(), fileWhat)
-	if err := u.s.disk.write(what, []byte(u.what+"\n"), 0o600); err != nil {
+	// One that was interrupted may have got here, with a tree of the same ID.
+	if err := u.s.disk.write(what, []byte(u.what+"\n"), 0o600); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	if err := u.s.disk.sync(what); err != nil {

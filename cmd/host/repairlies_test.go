@@ -61,3 +61,17 @@ func TestARepairByADriverThatLiesLosesNothing(t *testing.T) {
 		})
 	}
 }
+
+// A repair was interrupted when it had noted what it was about to put aside.
+func TestARepairThatWasInterruptedBeforeItPutATreeAsideIsMadeAgain(t *testing.T) {
+	archive := richArchive(t)
+	c := loadedWhole(t, "vfs", archive)
+	s := findStored(t, c.root, "vfs")
+	s.must(os.RemoveAll(s.topDir))
+	s.write(s.topDir, "no tree")
+	s.write(filepath.Join(c.root, "bulkhead/vfs/undo", s.topID, "what"), "what a repair replaced\n")
+	c.good("--driver", "vfs", "check", "--repair", "--from", archive)
+	c.good("--driver", "vfs", "check", "--full")
+	freed(t, c, "vfs")
+	c.good("--driver", "vfs", "check", "--full")
+}

@@ -78,6 +78,8 @@ func (p *program) spoil(what string) {
 		err = os.WriteFile(filepath.Join(second, "size"), []byte("none"), 0o644)
 	case "tree":
 		err = os.RemoveAll(tree(first))
+	case "file": // in the place of a tree
+		err = errors.Join(os.RemoveAll(tree(first)), os.WriteFile(tree(first), []byte("no tree"), 0o600))
 	case "extra":
 		err = os.WriteFile(filepath.Join(tree(second), "extra"), []byte("extra"), 0o600)
 	default:

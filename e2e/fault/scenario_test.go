@@ -53,6 +53,7 @@ func scenarios() []scenario {
 		{name: "repair from an archive", prepare: []string{"image load -q -i %small", "image load -q -i %keeper", "damage usr/lib/large"}, command: "check --repair --from %small", damaged: true, waste: true},
 		{name: "repair of records", prepare: []string{"image load -q -i %small", "image load -q -i %keeper", "spoil config", "spoil record", "spoil size"}, command: "check --repair --from %small", damaged: true, waste: true},
 		{name: "repair of trees", prepare: []string{"image load -q -i %small", "image load -q -i %keeper", "spoil tree", "spoil extra"}, command: "check --repair --from %small", damaged: true, waste: true},
+		{name: "repair of what is no tree", prepare: []string{"image load -q -i %small", "image load -q -i %keeper", "spoil file"}, command: "check --repair --from %small", damaged: true, waste: true},
 		{name: "repair from a root", prepare: []string{"image load -q -i %small", "image load -q -i %keeper", "damage usr/lib/large", "spoil config"}, command: "check --repair --from %root", damaged: true, waste: true},
 		{name: "repair from a registry", prepare: []string{"image load -q -i %small", "image load -q -i %keeper", "damage usr/lib/large", "spoil config"}, command: "check --repair --from docker://%registry/small:1", damaged: true, waste: true},
 		{name: "repair from what is left", prepare: []string{"image load -q -i %small", "image load -q -i %keeper", "spoil extra", "spoil size"}, command: "check --repair", damaged: true, waste: true},
