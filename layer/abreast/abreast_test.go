@@ -3,6 +3,7 @@ package abreast
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync/atomic"
 	"testing"
 )
@@ -25,17 +26,18 @@ func TestEachPieceIsDoneOnce(t *testing.T) {
 func TestTheFirstErrorEndsIt(t *testing.T) {
 	bad := errors.New("bad")
 	var after atomic.Int32
-	err := Do(t.Context(), 1<<30, func(_ context.Context, i int) error {
+	err := Do(t.Context(), 1<<30, func(ctx context.Context, i int) error {
 		if i == 10 {
 			return bad
 		}
 		if i > 10 {
 			after.Add(1)
+			<-ctx.Done()
 		}
 		return nil
 	})
-	if !errors.Is(err, bad) {
-		t.Errorf("got %v", err)
+	if n := int(after.Load()); !errors.Is(err, bad) || n >= runtime.GOMAXPROCS(0) {
+		t.Errorf("got %v, and %d pieces were done after that", err, n)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
