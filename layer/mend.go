@@ -69,7 +69,9 @@ type mending struct {
 	others   map[string]bool // cache IDs that others have
 	home, db *os.File
 	undo     *Undo
-	did      []string
+	// exchanged: the undo has the layer's tree, whatever comes after that.
+	exchanged bool
+	did       []string
 }
 
 func (s *Store) newMending(ctx context.Context, want Want) (*mending, error) {

@@ -56,12 +56,11 @@ func (m *mending) replace(ctx context.Context, from func(context.Context) (io.Re
 	tx := made.dir
 	err = m.exchange(ctx, made)
 	switch {
-	case err == nil:
+	case m.exchanged:
 		journaled = false
 		made.cacheID = m.cur
 		m.say("its tree was made from its archive, proven, and exchanged")
-		err = m.files(ctx, made, split)
-		return oneLine(err, m.s.disk.removeAll(tx))
+		return oneLine(err, m.files(ctx, made, split), m.s.disk.removeAll(tx))
 	case !errors.Is(err, errCannotExchange) || m.cur != "" && m.hasAbove() && graphdriver.CapabilitiesOf(m.s.opts.Driver).Deltas:
 		return err
 	}
@@ -134,12 +133,13 @@ func (m *mending) exchange(ctx context.Context, made *record) error {
 	own, err := m.s.namesRoot(ctx, made)
 	if err == nil {
 		err = d.ExchangeTrees(ctx, m.cur, made.cacheID, !own && !lost)
+		m.exchanged = err == nil
 	}
-	if err == nil && lost {
-		err = m.children(ctx, d)
-	}
-	if err == nil {
-		return m.probe(ctx, m.cur)
+	if m.exchanged {
+		if lost {
+			err = m.children(ctx, d)
+		}
+		return oneLine(err, m.probe(ctx, m.cur))
 	}
 	if errors.Is(err, graphdriver.ErrNotSupported) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
 		err = fmt.Errorf("%w: %w", errCannotExchange, err)

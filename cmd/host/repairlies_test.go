@@ -22,25 +22,33 @@ func buildLiar(t *testing.T) string {
 	return out
 }
 
-// A driver says that it has put right what it notes, and has not, or has done
-// harm: the repair is refused, and what the layers hold is there afterwards.
-func TestARepairByADriverThatLiesLosesNothing(t *testing.T) {
-	archive := richArchive(t)
+// loadedByLiar is a root with an image, of the driver that lies; do are the
+// flags that name it.
+func loadedByLiar(t *testing.T, archive string) (whole *cli, do []string) {
+	t.Helper()
 	loadedWhole(t, "overlay2", archive) // overlay can be used here, or this is skipped
-	whole := newCLI(t)
+	whole = newCLI(t)
 	config := filepath.Join(t.TempDir(), "config.yaml")
 	text := fmt.Sprintf("drivers: {liar: {path: %q, trust: none, isolation: thread, grants: [mount.overlay, mknod.whiteout, xattr.trusted, xattr.user]}}\n", buildLiar(t))
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	whole.args[1] = config
-	do := []string{"--driver", "liar"}
+	do = []string{"--driver", "liar"}
 	whole.good(append(do, "image", "load", "-q", "-i", archive)...)
+	return whole, do
+}
+
+// A driver says that it has put right what it notes, and has not, or has done
+// harm: the repair is refused, and what the layers hold is there afterwards.
+func TestARepairByADriverThatLiesLosesNothing(t *testing.T) {
+	archive := richArchive(t)
+	whole, do := loadedByLiar(t, archive)
 	saved := whole.good(append(do, "image", "save", "app:1")...)
 	for _, lie := range []string{"nothing", "empties", "alters", "adds", "empties the parent", "moves away", "removes", "points elsewhere"} {
 		t.Run(lie, func(t *testing.T) {
 			c := copyOf(t, whole)
-			c.args[1] = config
+			c.args[1] = whole.args[1]
 			s := findStored(t, c.root, "liar")
 			home := filepath.Join(c.root, "liar")
 			s.must(os.Remove(filepath.Join(home, s.topID, "link")))
@@ -60,6 +68,29 @@ func TestARepairByADriverThatLiesLosesNothing(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A tree was exchanged for one of the archive, and then the driver turns out not
+// to have done what it said.
+func TestWhatWasReplacedIsKeptWhenTheRepairFailsAfterThat(t *testing.T) {
+	archive := richArchive(t)
+	c, do := loadedByLiar(t, archive)
+	s := findStored(t, c.root, "liar")
+	home := filepath.Join(c.root, "liar")
+	s.must(os.Remove(filepath.Join(home, s.topID, "link")))
+	s.write(filepath.Join(home, s.topID, "diff/d/f"), "damaged")
+	s.write(filepath.Join(home, "lie"), "nothing")
+	c.bad(exitCorrupt, "finding", append(do, "check", "--repair", "--from", archive)...)
+	kept, err := filepath.Glob(filepath.Join(c.root, "bulkhead/liar/undo/*"))
+	if err != nil || len(kept) != 1 {
+		t.Fatalf("kept: %v, %v", kept, err)
+	}
+	if got := s.read(filepath.Join(home, filepath.Base(kept[0]), "diff/d/f")); got != "damaged" {
+		t.Errorf("what was replaced has %q", got)
+	}
+	s.must(os.Remove(filepath.Join(home, "lie")))
+	c.good(append(do, "check", "--repair")...)
+	c.good(append(do, "check", "--full")...)
 }
 
 // A repair was interrupted when it had noted what it was about to put aside.
