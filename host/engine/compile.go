@@ -30,13 +30,13 @@ func (r *Runtime) compile(ctx context.Context, name string, wasm []byte, limits 
 	if err := checkImports(list); err != nil {
 		return nil, err
 	}
-	if wasm, err = checkOutline(wasm); err != nil {
-		return nil, err
-	}
 	if opts.solo == nil {
-		if wasm, err = brake(wasm); err != nil {
-			return nil, err
-		}
+		wasm, err = r.last.brake(wasm)
+	} else {
+		wasm, err = checkOutline(wasm)
+	}
+	if err != nil {
+		return nil, err
 	}
 	rt := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().
 		WithCompilationCache(r.cache).

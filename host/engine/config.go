@@ -26,6 +26,7 @@ type Config struct {
 // that its limits and its end are its own; compiled code is shared.
 type Runtime struct {
 	cache wazero.CompilationCache
+	last  lastBraked
 }
 
 // New prepares the compilation cache.
