@@ -42,6 +42,9 @@ func (l layout) scan(ctx context.Context) (layers, removing []found, err error) 
 		return readFound(base, name, hex, l.sizes)
 	})
 	for _, f := range all {
+		if err := shortage(f.err); err != nil {
+			return nil, nil, fmt.Errorf("read the layer store: %w", err)
+		}
 		if strings.HasSuffix(f.name, suffixRemoving) {
 			removing = append(removing, f)
 		} else {
@@ -86,6 +89,17 @@ func eachDirectory[T any](ctx context.Context, path string, read func(base int, 
 		return nil
 	})
 	return all, err
+}
+
+// shortage is an error that says nothing of what is stored, but that this
+// machine has no more of something.
+func shortage(err error) error {
+	for _, errno := range []unix.Errno{unix.EMFILE, unix.ENFILE, unix.ENOMEM} {
+		if errors.Is(err, errno) {
+			return err
+		}
+	}
+	return nil
 }
 
 // readFound reads one directory, by its name in an open one. It goes on after a fault, since a cache ID

@@ -76,6 +76,11 @@ func (l layout) scanMounts() ([]foundMount, error) {
 			all = append(all, l.readMount(e.Name()))
 		}
 	}
+	for _, f := range all {
+		if err := shortage(f.err); err != nil {
+			return nil, fmt.Errorf("read the containers' layers: %w", err)
+		}
+	}
 	return all, nil
 }
 

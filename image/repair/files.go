@@ -157,6 +157,15 @@ func (r *repair) containers(ctx context.Context) error {
 	}, containerKinds()...)
 }
 
+// configFailed tells whether an image's configuration that the source may have
+// could not be stored.
+func (r *repair) configFailed() bool {
+	return slices.ContainsFunc(r.found, func(f check.Finding) bool {
+		err := r.failed[keyOf(f)]
+		return f.Kind == string(image.FaultConfig) && err != nil && !errors.Is(err, errNoSource)
+	})
+}
+
 // names mends the file of names.
 func (r *repair) names(ctx context.Context) error {
 	var names []image.Name
@@ -169,6 +178,9 @@ func (r *repair) names(ctx context.Context) error {
 	var did []string
 	done := false
 	return r.each(ctx, func(f check.Finding) (_ string, err error) {
+		if r.opts.Source != nil && r.configFailed() {
+			return "", errors.New("a configuration could not be stored: its names stay until it is; try again")
+		}
 		if !done {
 			done = true
 			did, err = r.images.MendNames(ctx, names, func(path string, data []byte) error { return undo.Write(path, data, 0o600) })
