@@ -58,8 +58,10 @@ func (d *Driver) tellsStack(ctx context.Context, id string, noted map[string]str
 		return true, fmt.Errorf("driver %s: layer %s: %d directories for the %d layers that it is made of: %w", d.cfg.Name, id, len(dirs), len(want), graphdriver.ErrCorrupt)
 	}
 	for i, dir := range dirs {
-		if dir != filepath.Join(d.cfg.Home, want[i].base) {
-			return true, fmt.Errorf("driver %s: layer %s: the directory %q where layer %s lies at %q: %w", d.cfg.Name, id, dir, want[i].id, want[i].base, graphdriver.ErrCorrupt)
+		if named := strings.TrimPrefix(dir, filepath.Clean(d.cfg.Home)+"/"); named != want[i].base {
+			if err := d.instead(ctx, "layer "+id, named, want[i]); err != nil {
+				return true, err
+			}
 		}
 	}
 	return true, nil

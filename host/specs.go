@@ -161,9 +161,11 @@ func (d *Driver) overlaySpec(ctx context.Context, id string, s abi.Spec) (l *liv
 	}
 	for i, p := range paths {
 		if p != want[i].base {
-			return l, fmt.Errorf("driver %s: get %s: the directory %q where layer %s lies at %q: %w", d.cfg.Name, id, p, want[i].id, want[i].base, graphdriver.ErrCorrupt)
+			if err := d.instead(ctx, "get "+id, p, want[i]); err != nil {
+				return l, err
+			}
 		}
-		dir, err := d.sub(abi.MethodGet, want[i].id, p)
+		dir, err := d.sub(abi.MethodGet, want[i].id, want[i].base)
 		if err != nil {
 			return l, err
 		}
