@@ -54,6 +54,7 @@ func newDockerRoot(t *testing.T, version int, dir string) *dockerRoot {
 	for name, mode := range map[string]os.FileMode{"": 0o710, "containers": 0o710, "overlay2": 0o710, "volumes": 0o701} {
 		d.must(os.Chmod(filepath.Join(dir, name), mode))
 	}
+	d.bolt("volumes/metadata.db", func(func(string, ...string)) {})
 	return d
 }
 
@@ -162,7 +163,9 @@ func (d *dockerRoot) archive(dir string, files map[string]string) ([]byte, int) 
 	return buf.Bytes(), size
 }
 
-// image stores a configuration as BuildKit writes it, and names it.
+// image stores a configuration as BuildKit writes it, and names it. It has all
+// notes that there can be: of BuildKit's images Docker has the time alone, of
+// those that were committed or that the classic builder made both.
 func (d *dockerRoot) image(name string, layers ...digest.Digest) string {
 	d.Helper()
 	config := d.config(layers)
@@ -271,16 +274,25 @@ func (d *dockerRoot) imageMounts(container string, parent dockerLayer) (ids []st
 	switch {
 	case d.version == 28: // v28.0.1 daemon/volumes.go registerMountPoints
 		for _, source := range []string{"app:1", "me", "me/app:1"} {
-			ids = append(ids, d.mount(container+"-"+source, parent, false))
+			ids = append(ids, d.imageMount(container+"-"+source, parent))
 		}
 		d.mkdir("image/overlay2/layerdb/mounts/"+container+"-gone", 0o755) // of gone/app:1: layer/filestore.go RemoveMount
 	case d.version >= 29: // moby daemon/volumes.go, before and since commit cb88c6ba10 (January 2026)
 		name := container + ",src=registry.example.com/team/project/app:1,dst=/opt"
-		ids = append(ids, d.mount(hex.EncodeToString([]byte(name)), parent, false))
+		ids = append(ids, d.imageMount(hex.EncodeToString([]byte(name)), parent))
 		sum := sha256.Sum256([]byte(container + "-src=app:1-dst=/opt"))
-		ids = append(ids, d.mount(hex.EncodeToString(sum[:]), parent, false))
+		ids = append(ids, d.imageMount(hex.EncodeToString(sum[:]), parent))
 	}
 	return ids
+}
+
+// imageMount is one that is still there when the container has ended, with the
+// directory where it was mounted.
+func (d *dockerRoot) imageMount(name string, parent dockerLayer) string {
+	d.Helper()
+	id := d.mount(name, parent, false)
+	d.mkdir("overlay2/"+id+"/merged", 0o700)
+	return id
 }
 
 // buildkit writes its database of snapshots, with one layer of the driver's and

@@ -72,6 +72,6 @@ func (a *app) keepContainerd(ctx context.Context) error {
 	if !is {
 		return nil
 	}
-	return fmt.Errorf("%s is of a Docker that keeps its images %s and would no longer find them once a graph driver has a directory here: choose another --root, or name the driver with --driver if that is meant",
+	return fmt.Errorf("%s is of a Docker that has its images elsewhere, %s, and would no longer find them once a graph driver has a directory here: choose another --root, or name the driver with --driver if that is meant",
 		a.cfg.Root, there)
 }

@@ -128,7 +128,10 @@ func TestTheImagesOfAFreshDocker29AreFoundAndKept(t *testing.T) {
 	d.mkdir("containers", 0o710)
 	d.containerd()
 	d.mkdir("buildkit", 0o711) // v27.4.0 controller.go: without snapshots, which are containerd's
-	d.bolt("buildkit/history_c8d.db", func(func(string, ...string)) {})
+	for _, name := range []string{"buildkit/history_c8d.db", "buildkit/cache.db", "buildkit/containerd-overlayfs/metadata_v2.db", "image/identity-cache.db", "volumes/metadata.db"} {
+		d.bolt(name, func(func(string, ...string)) {})
+	}
+	d.mkdir("rootfs/overlayfs/"+d.id(), 0o710) // of an image that was mounted into a container
 	before := everyFile(t, c.root)
 	store := filepath.Join(c.root, "containerd/daemon")
 
