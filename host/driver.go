@@ -37,8 +37,10 @@ type Driver struct {
 	budget  budget
 	// lineage is what others know of layers that there are no notes of.
 	lineage lineage
-	open    context.Context // until Close
-	shut    context.CancelCauseFunc
+	// twins are trees that stacks name, though no layer lies there.
+	twins twins
+	open  context.Context // until Close
+	shut  context.CancelCauseFunc
 	// reloading holds one token, whoever reloads has it.
 	reloading chan struct{}
 }

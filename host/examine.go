@@ -69,12 +69,13 @@ func (d *Driver) tellsStack(ctx context.Context, id string, noted map[string]str
 
 // LayersBeside implements graphdriver.Enumerator. A layer's directory lies in
 // the home or in one of its directories, by the layer's id; whether such a name
-// is one the module says.
+// is one the module says. What a layer that was looked at before is built on is
+// not beside the layers, whoever has forgotten it.
 func (d *Driver) LayersBeside(ctx context.Context, known func(id string) bool) ([]string, error) {
 	var out []string
 	seen := map[string]bool{}
 	ask := func(id string) error {
-		if !isCacheID(id) || known(id) || seen[id] {
+		if !isCacheID(id) || known(id) || seen[id] || d.twins.has(id) {
 			return nil
 		}
 		seen[id] = true

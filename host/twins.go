@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
+	"sync"
 
 	"github.com/bulkhead/bulkhead/graphdriver"
 	"github.com/bulkhead/bulkhead/host/confine"
@@ -38,5 +40,32 @@ func (d *Driver) instead(ctx context.Context, what, named string, l linked) erro
 	case !same:
 		return refused
 	}
+	d.twins.add(named)
 	return nil
+}
+
+// twins are the layers' ids in names for which instead has found others as
+// good.
+type twins struct {
+	mu  sync.Mutex
+	ids map[string]bool
+}
+
+func (t *twins) add(named string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ids == nil {
+		t.ids = map[string]bool{}
+	}
+	for part := range strings.SplitSeq(named, "/") {
+		if isCacheID(part) {
+			t.ids[part] = true
+		}
+	}
+}
+
+func (t *twins) has(id string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.ids[id]
 }

@@ -10,8 +10,9 @@ import (
 // twins is a root where BuildKit has built a layer that the store had, and
 // another on top of its own tree of it: what "build --no-cache" of a file that
 // is as it was leaves, with every version. (layer/migration.go
-// RegisterByGraphID.)
-func twins(t *testing.T, c *cli) (own, twin string) {
+// RegisterByGraphID.) pruned: BuildKit has forgotten its tree, as after "builder
+// prune", which leaves the tree itself.
+func twins(t *testing.T, c *cli, pruned bool) (own, twin string) {
 	t.Helper()
 	d := newDockerRoot(t, 28, c.root)
 	files := map[string]string{"etc/base": "base"}
@@ -24,6 +25,9 @@ func twins(t *testing.T, c *cli) (own, twin string) {
 	id := d.image("app:1", baseDiff, topDiff)
 	d.container(id, top)
 	d.bolt("buildkit/snapshots.db", func(put func(value string, path ...string)) {
+		if pruned {
+			return
+		}
 		put("", "key", "parent")
 		put(twin, "key", "committed")
 		put(base.chain, "key", "chainid")
@@ -35,7 +39,7 @@ func twins(t *testing.T, c *cli) (own, twin string) {
 
 func TestALayerThatDockerBuiltOnAnotherTreeOfTheSameFilesIsSound(t *testing.T) {
 	c := newDockerCLI(t)
-	own, twin := twins(t, c)
+	own, twin := twins(t, c, false)
 	before := everyFile(t, c.root)
 	if got := c.good("check", "--full", "--format", "{{.Kind}} {{.Path}} {{.What}}"); got != "" {
 		t.Errorf("check finds\n%s", got)
@@ -64,6 +68,23 @@ func TestALayerThatDockerBuiltOnAnotherTreeOfTheSameFilesIsSound(t *testing.T) {
 	}
 }
 
+// dockerd names the tree in a stack, so that it is not for anybody to remove.
+func TestATreeThatAStackNamesIsNotToldAsOneThatNobodyHas(t *testing.T) {
+	c := newDockerCLI(t)
+	_, twin := twins(t, c, true)
+	for _, how := range []string{"--quick", "--full"} {
+		if got := c.good("check", how, "--format", "{{.Kind}} {{.Path}} {{.What}}"); got != "" {
+			t.Errorf("check %s finds\n%s", how, got)
+		}
+	}
+	for _, cmd := range [][]string{{"gc"}, {"check", "--repair"}} {
+		c.good(cmd...)
+		if _, err := os.Stat(filepath.Join(c.root, "overlay2", twin, "diff/etc/base")); err != nil {
+			t.Errorf("%v: %v", cmd, err)
+		}
+	}
+}
+
 func TestALayerThatWasBuiltOnATreeOfOtherFilesIsDamaged(t *testing.T) {
 	for name, damage := range map[string]func(dir string) error{
 		"content": func(dir string) error {
@@ -87,7 +108,7 @@ func TestALayerThatWasBuiltOnATreeOfOtherFilesIsDamaged(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := newDockerCLI(t)
-			_, twin := twins(t, c)
+			_, twin := twins(t, c, false)
 			if err := damage(filepath.Join(c.root, "overlay2", twin, "diff")); err != nil {
 				t.Fatal(err)
 			}
