@@ -99,11 +99,7 @@ func TestANameThatLeadsToThisMachineIsNotFollowed(t *testing.T) {
 	s, c := newServer(t), newClient(t)
 	img := newSample(t, "one")
 	s.image("app", "1", img)
-	address, certificate := s.withTLS()
-	ca := filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(ca, certificate, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	address, ca := certified(t, s)
 	c.opts.Hosts = map[string]registry.Host{afar: {CA: ca}}
 	s.between = func(w http.ResponseWriter, r *http.Request, answer http.Handler) {
 		if isBlob(r, img) && r.Host == afar {

@@ -91,11 +91,7 @@ func TestARegistryOfThisMachineWithACertificateIsNotSpokenToWithout(t *testing.T
 	s, c := newServer(t), newClient(t)
 	img := newSample(t, "one")
 	s.image("app", "1", img)
-	address, certificate := s.withTLS()
-	ca := filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(ca, certificate, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	address, ca := certified(t, s)
 	c.opts.Hosts = map[string]registry.Host{address: {CA: ca}, s.host: {CA: ca}}
 	if _, err := c.pull(address+"/app:1", nil); err != nil {
 		t.Fatal(err)
@@ -111,11 +107,7 @@ func TestARegistryCannotSendUsToThisMachine(t *testing.T) {
 		s, c := newServer(t), newClient(t)
 		img := newSample(t, "one")
 		s.image("app", "1", img)
-		address, certificate := s.withTLS()
-		ca := filepath.Join(t.TempDir(), "ca.pem")
-		if err := os.WriteFile(ca, certificate, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		address, ca := certified(t, s)
 		c.opts.Hosts = map[string]registry.Host{afar: {CA: ca}}
 		var dialed []string
 		c.opts.Dial = func(ctx context.Context, network, to string) (net.Conn, error) {
@@ -289,4 +281,16 @@ func TestATokenIsFetchedAndRenewed(t *testing.T) {
 	if issued < 2 {
 		t.Errorf("%d tokens", issued)
 	}
+}
+
+// certified is the server's address with TLS, and the file of what its
+// certificate is held against.
+func certified(t *testing.T, s *server) (address, ca string) {
+	t.Helper()
+	address, certificate := s.withTLS()
+	ca = filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(ca, certificate, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return address, ca
 }
