@@ -14,17 +14,23 @@ import (
 
 // wazero ends a call with its context by leaving compiled code at every turn
 // of a loop, 40 to 50 ns each, and a compiler that makes loops of branches and
-// calls, as Go's does, takes dozens of turns for a name. A module gets a brake
-// of its own instead before it is compiled: a count of turns in a global that
-// its code cannot name, and a look at the context each time it has run out.
+// calls, as Go's does, takes dozens of turns for a name; and it ends no calls
+// of calls, of which each has two more. A module gets a brake of its own
+// instead before it is compiled: a count of turns and calls, each as heavy as
+// the function is long, in a global that the module's code cannot name, and a
+// look at the context each time it has run out.
 
 const (
 	brakeModule = "bulkhead_brake"
 	brakeName   = "look"
 	// brakeTurns are the turns between two looks: ten microseconds and more.
 	brakeTurns = 1 << 14
-	// lengthShift makes turns of the bytes that one instruction copies or fills.
+	// lengthShift makes turns of bytes: those that one instruction copies or
+	// fills, and those of a function.
 	lengthShift = 8
+	// smallLeaf is how long a function may be that is not counted, if it calls
+	// none: who calls it is.
+	smallLeaf = 64
 	// maxIndex is beyond all functions and globals that a module may have.
 	maxIndex = 1 << 24
 )
@@ -69,8 +75,17 @@ type braking struct {
 	types     uint32
 	functions uint32 // imported; the look comes next, and all after it move by one
 	globals   uint32 // the count comes next, and then what a length is kept in
-	tick      []byte // at each turn of a loop
+	look      []byte // if the count has run out
 	charge    []byte // before an instruction that takes as long as it is told to
+	code
+}
+
+// code is what is known of the one that is looked at.
+type code struct {
+	tick    []byte // at its beginning, and at each turn of a loop
+	calls   bool   // others
+	counted bool   // whatever way is taken through it
+	parted  bool   // ways have parted
 }
 
 // brake returns a module that checkOutline returned with a brake. What is
@@ -93,7 +108,7 @@ func brake(wasm []byte) ([]byte, error) {
 		}
 		w := newRewriter(s[step.section])
 		if step.section == secStart {
-			b.function(w)
+			b.callee(w)
 		} else {
 			if step.section == secCode {
 				b.assemble()
@@ -117,18 +132,23 @@ func named(s string) []byte { return append(uleb(uint32(len(s))), s...) }
 // assemble makes the code that is put in.
 func (b *braking) assemble() {
 	count, length := uleb(b.globals), uleb(b.globals+1)
-	look := slices.Concat(
+	b.look = slices.Concat(
 		[]byte{opGlobalGet}, count, []byte{opI32Const, 0, opI32Less, opIf, blockEmpty},
 		[]byte{opCall}, uleb(b.functions), []byte{opI32Const}, positive(brakeTurns), []byte{opGlobalSet}, count,
 		[]byte{opEnd})
-	b.tick = slices.Concat(
-		[]byte{opGlobalGet}, count, []byte{opI32Const, 1, opI32Sub, opGlobalSet}, count,
-		look)
 	b.charge = slices.Concat( // the length is on top of the stack, and stays there
 		[]byte{opGlobalSet}, length, []byte{opGlobalGet}, length,
 		[]byte{opGlobalGet}, count, []byte{opGlobalGet}, length, []byte{opI32Const, lengthShift, opI32ShrU},
 		[]byte{opI32Sub, opGlobalSet}, count,
-		look)
+		b.look)
+}
+
+// ticks makes what counts a turn or a call of that weight.
+func (b *braking) ticks(weight uint32) []byte {
+	count := uleb(b.globals)
+	return slices.Concat(
+		[]byte{opGlobalGet}, count, []byte{opI32Const}, positive(weight), []byte{opI32Sub, opGlobalSet}, count,
+		b.look)
 }
 
 // positive encodes a number as a signed one.
@@ -148,8 +168,8 @@ func (b *braking) typ(w *rewriter) {
 	}
 }
 
-// function moves the index of a function that is not imported.
-func (b *braking) function(w *rewriter) {
+// callee moves the index of a function that is not imported.
+func (b *braking) callee(w *rewriter) {
 	at := w.at
 	switch i := w.u32(); {
 	case i >= maxIndex:
@@ -184,7 +204,7 @@ func (b *braking) export(w *rewriter) {
 	w.skip(w.u32())
 	switch w.byte() {
 	case 0:
-		b.function(w)
+		b.callee(w)
 	case 3:
 		b.global(w)
 	default:
@@ -206,7 +226,7 @@ func (b *braking) element(w *rewriter) {
 	}
 	for n := w.u32(); n > 0 && w.err == nil; n-- {
 		if form&4 == 0 {
-			b.function(w)
+			b.callee(w)
 		} else {
 			b.constant(w)
 		}
@@ -220,7 +240,7 @@ func (b *braking) constant(w *rewriter) {
 		case opEnd:
 			return
 		case opRefFunc:
-			b.function(w)
+			b.callee(w)
 		case opGlobalGet:
 			b.global(w)
 		case opI32Const, opI64Const:
@@ -240,12 +260,20 @@ func (b *braking) constant(w *rewriter) {
 // body is the code of one function.
 func (b *braking) body(w *rewriter) {
 	w.sized(func() {
+		long := uint64(w.end - w.at)
 		for n := w.u32(); n > 0 && w.err == nil; n-- {
-			w.number() // so many variables
-			w.byte()   // of this type
+			long += uint64(w.u32()) // so many variables
+			w.byte()                // of this type
 		}
+		w.flush(w.at)
+		begin := len(w.out)
+		b.code = code{tick: b.ticks(uint32(1 + long>>lengthShift))}
 		for w.at < w.end {
 			b.instruction(w)
+		}
+		if w.err == nil && !b.counted && (b.calls || long > smallLeaf) {
+			w.flush(w.at)
+			w.out = slices.Insert(w.out, begin, b.tick...)
 		}
 	})
 }

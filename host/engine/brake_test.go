@@ -9,8 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tetratelabs/wazero"
-
 	"github.com/bulkhead/bulkhead/abi"
 )
 
@@ -40,6 +38,55 @@ func TestLoopsOfLongInstructionsEndWithTheContext(t *testing.T) {
 			}
 			if d := time.Since(begun); d > 10*time.Second { // without the charge for lengths: minutes
 				t.Errorf("took %v", d)
+			}
+		})
+	}
+}
+
+func TestCallsOfCallsEndWithTheContext(t *testing.T) {
+	const depth = 60
+	for name, build := range map[string]func(a *asm) (first int){
+		"a chain of two calls each": func(a *asm) int {
+			f := a.fn(nil, nil)
+			for range depth {
+				f = a.fn(nil, nil, callf(f), callf(f))
+			}
+			return f
+		},
+		"recursion": func(a *asm) int { // f(n): if n { f(n-1); f(n-1) }
+			self := len(a.imports) + len(a.funcs)
+			less := slices.Concat([]byte{opLocalGet, 0}, i32c(1), []byte{opI32Sub}, callf(self))
+			a.fn([]byte{tI32}, nil, []byte{opLocalGet, 0, opIf, blockEmpty}, less, less, []byte{opEnd})
+			return a.fn(nil, nil, i32c(depth), callf(self))
+		},
+		"recursion through a table": func(a *asm) int {
+			self := len(a.imports) + len(a.funcs)
+			a.table = []byte{byte(self)}
+			typ := byte(a.sig([]byte{tI32}, nil))
+			less := slices.Concat([]byte{opLocalGet, 0}, i32c(1), []byte{opI32Sub}, i32c(0), []byte{opCallIndirect, typ, 0})
+			a.fn([]byte{tI32}, nil, []byte{opLocalGet, 0, opIf, blockEmpty}, less, less, []byte{opEnd})
+			return a.fn(nil, nil, i32c(depth), callf(self))
+		},
+		"a loop that is not always passed": func(a *asm) int {
+			self := len(a.imports) + len(a.funcs)
+			less := slices.Concat([]byte{opLocalGet, 0}, i32c(1), []byte{opI32Sub}, callf(self))
+			a.fn([]byte{tI32}, nil, []byte{opLocalGet, 0, opIf, blockEmpty}, less, less, []byte{opReturn, opEnd, opLoop, blockEmpty, opEnd})
+			return a.fn(nil, nil, i32c(depth), callf(self))
+		},
+		"long functions that call nobody": func(a *asm) int {
+			f := a.fn(nil, nil, slices.Repeat(slices.Concat(i32c(0), i32c(7), []byte{0x36, 0x02, 0x00}), 2000))
+			f = a.fn(nil, nil, slices.Repeat(callf(f), 10_000))
+			return a.fn(nil, nil, slices.Repeat(callf(f), 10_000))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newAsm()
+			a.method(abi.ExportPut, callf(build(a)), i32c(0))
+			m := compiled(t, a.driver(abi.ExportPut).bytes(), Limits{}, Options{})
+			ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+			defer cancel()
+			if _, err := m.Run(ctx, abi.ExportPut, &fake{}); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("%v", err)
 			}
 		})
 	}
@@ -102,7 +149,10 @@ func TestTheBrakeIsOutOfAModulesReach(t *testing.T) {
 		}, "type 40 of"},
 		"an atomic":   {func(a *asm) { a.method("x", []byte{0xfe, 0, 2, 0}) }, "instruction 0xfe"},
 		"a tail call": {func(a *asm) { a.method("x", []byte{0x12, 0}) }, "instruction 0x12"},
-		"cut short":   {func(a *asm) { a.method("x", []byte{opBrTable, 9}) }, "cut short"},
+		"a vector's instruction, written so that wazero reads another": {func(a *asm) {
+			*a = *hidden()
+		}, "at greater length"},
+		"cut short": {func(a *asm) { a.method("x", []byte{opBrTable, 9}) }, "cut short"},
 		"a long number": {func(a *asm) {
 			a.method("x", []byte{opCall, 0x80, 0x80, 0x80, 0x80, 0x80, 0x00})
 		}, "more than 32 bits"},
@@ -153,51 +203,4 @@ func TestModulesAreNotTakenForOneAnother(t *testing.T) {
 			t.Error(err)
 		}
 	}
-}
-
-// FuzzBrake: a module is valid with its brake if and only if it is without.
-func FuzzBrake(f *testing.F) {
-	seed := newAsm()
-	seed.globals = [][]byte{{tI32, 1, opI32Const, 5, opEnd}}
-	first := seed.host(abi.ImportLog)
-	seed.start = seed.fn(nil, nil, []byte{opLoop, blockEmpty, opEnd})
-	seed.table = []byte{byte(first), byte(seed.start)}
-	seed.method("x", i32c(0), i32c(0), i32c(9), []byte{opPrefixBulk, 10, 0, 0}, callf(seed.start), []byte{opGlobalGet, 0})
-	seed.method("y", i32c(0), []byte{opPrefixVec, 0, 0, 0, opPrefixVec, 21, 3})
-	f.Add(seed.driver().bytes())
-	f.Add(newAsm().driver().bytes())
-	ctx := context.Background()
-	rt := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter())
-	f.Cleanup(func() { _ = rt.Close(ctx) })
-	f.Fuzz(func(t *testing.T, wasm []byte) {
-		list, err := importSection(wasm)
-		if err != nil || checkImports(list) != nil {
-			return
-		}
-		if wasm, err = checkOutline(wasm); err != nil {
-			return
-		}
-		before := bytes.Clone(wasm)
-		braked, err := brake(wasm)
-		if !bytes.Equal(before, wasm) {
-			t.Fatal("the module itself was written to")
-		}
-		plain, perr := rt.CompileModule(ctx, wasm)
-		if perr == nil {
-			_ = plain.Close(ctx)
-		}
-		if err != nil {
-			if perr == nil {
-				t.Fatalf("refused, though it is valid: %v", err)
-			}
-			return
-		}
-		with, berr := rt.CompileModule(ctx, braked)
-		if berr == nil {
-			_ = with.Close(ctx)
-		}
-		if (perr == nil) != (berr == nil) {
-			t.Fatalf("without: %v; with: %v", perr, berr)
-		}
-	})
 }

@@ -1,11 +1,14 @@
 package engine
 
+import "errors"
+
 // Operation codes of the binary format that the brake has to know by name:
 // https://webassembly.github.io/spec/core/binary/instructions.html.
 const (
 	opBlock, opLoop, opIf     = 0x02, 0x03, 0x04
 	opEnd                     = 0x0b
 	opBr, opBrIf, opBrTable   = 0x0c, 0x0d, 0x0e
+	opReturn                  = 0x0f
 	opCall, opCallIndirect    = 0x10, 0x11
 	opSelect                  = 0x1c
 	opLocalGet                = 0x20
@@ -35,17 +38,29 @@ func (b *braking) instruction(w *rewriter) {
 	case op == opLoop:
 		b.blockType(w)
 		w.insert(w.at, b.tick)
-	case op == opBlock, op == opIf:
+		b.counted = b.counted || !b.parted
+	case op == opBlock:
 		b.blockType(w)
+	case op == opIf:
+		b.blockType(w)
+		b.parted = true
 	case op >= opLocalGet && op < opGlobalGet, op == opI32Const, op == opI64Const,
-		op == opBr, op == opBrIf, op > opGlobalSet && op <= opTableSet:
+		op > opGlobalSet && op <= opTableSet:
 		w.number()
+	case op == opBr, op == opBrIf:
+		w.number()
+		b.parted = true
+	case op == opReturn:
+		b.parted = true
 	case op >= opI32Load && op <= opI64Store32: // alignment, offset
 		w.number()
 		w.number()
-	case op > opF64Const && op <= opI64Extend32, op == opEnd, op <= 0x01, op == 0x05, op == 0x0f, op == 0x1a, op == 0x1b, op == opIsNull:
-	case op == opCall, op == opRefFunc:
-		b.function(w)
+	case op > opF64Const && op <= opI64Extend32, op == opEnd, op <= 0x01, op == 0x05, op == 0x1a, op == 0x1b, op == opIsNull:
+	case op == opCall:
+		b.callee(w)
+		b.calls = true
+	case op == opRefFunc:
+		b.callee(w)
 	case op == opGlobalGet, op == opGlobalSet:
 		b.global(w)
 	case op == opBrTable:
@@ -53,9 +68,11 @@ func (b *braking) instruction(w *rewriter) {
 			w.number()
 		}
 		w.number()
+		b.parted = true
 	case op == opCallIndirect:
 		b.typ(w)
 		w.number() // the table
+		b.calls = true
 	case op == opF32Const:
 		w.skip(4)
 	case op == opF64Const:
@@ -101,9 +118,18 @@ func (b *braking) bulk(w *rewriter) {
 	}
 }
 
-// vector is an instruction on 128 bits.
+var errAtLength = errors.New("its number is written at greater length than it need be")
+
+// vector is an instruction on 128 bits. wazero takes one byte for its number,
+// and a second one, which is 1 where there is one, for an instruction that does
+// nothing. Written otherwise it would be one instruction to the brake and
+// another to wazero.
 func vector(w *rewriter) {
-	switch op := w.u32(); {
+	op := w.byte()
+	if op >= 0x80 && w.byte() != 1 {
+		w.refuse("instruction %#x: %w", opPrefixVec, errAtLength)
+	}
+	switch {
 	case op <= 11, op == 92, op == 93: // loads and stores
 		w.number()
 		w.number()
@@ -115,8 +141,5 @@ func vector(w *rewriter) {
 		w.number()
 		w.number()
 		w.byte()
-	case op <= 255:
-	default:
-		w.refuse("instruction %#x %d is not known here", opPrefixVec, op)
 	}
 }

@@ -48,6 +48,13 @@ func greedy() []Module {
 		{Name: "loop", Claim: "a loop of nothing ends at the deadline", Verdict: Limit, Says: "limits.deadline", Via: "create", Make: in(abi.ExportCreate, func(*assemble.Module) []byte {
 			return append(assemble.Spin(), assemble.Const(0)...)
 		})},
+		{Name: "no-loop", Claim: "and so do calls of calls without one", Verdict: Limit, Says: "limits.deadline", Via: "create", Make: in(abi.ExportCreate, func(m *assemble.Module) []byte {
+			f := m.Func(nil, nil)
+			for range 60 {
+				f = m.Func(nil, nil, assemble.Call(f), assemble.Call(f))
+			}
+			return append(assemble.Call(f), assemble.Const(0)...)
+		})},
 		{Name: "exit", Claim: "an exit fails the call", Verdict: Failed, Says: "exit status 3", Via: "create", Make: in(abi.ExportCreate, func(m *assemble.Module) []byte {
 			exit := m.Import("wasi_snapshot_preview1", "proc_exit", []byte{assemble.I32}, nil)
 			return slices.Concat(assemble.Const(3), assemble.Call(exit), assemble.Const(0))
