@@ -1,11 +1,9 @@
 package engine
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"slices"
-	"sync"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -42,31 +40,6 @@ func exportBrake(b wazero.HostModuleBuilder) {
 			panic(sys.NewExitError(sys.ExitCodeContextCanceled))
 		}
 	}), nil, nil).Export(brakeName)
-}
-
-// lastBraked keeps what came of the module that was seen last: a host opens the
-// same one again and again.
-type lastBraked struct {
-	mu            sync.Mutex
-	given, braked []byte
-}
-
-// brake is checkOutline and brake.
-func (l *lastBraked) brake(wasm []byte) ([]byte, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.given != nil && bytes.Equal(l.given, wasm) {
-		return l.braked, nil
-	}
-	checked, err := checkOutline(wasm)
-	if err != nil {
-		return nil, err
-	}
-	braked, err := brake(checked)
-	if err == nil {
-		l.given, l.braked = bytes.Clone(wasm), braked
-	}
-	return braked, err
 }
 
 // braking puts the brake into a module. Indices that meant nothing before must

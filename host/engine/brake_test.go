@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -175,32 +174,6 @@ func TestSectionsOutOfOrderAreRefused(t *testing.T) {
 	for name, bad := range map[string][]byte{"twice": twice, "too early": early} {
 		if _, err := brake(bad); err == nil || !strings.Contains(err.Error(), "section order") {
 			t.Errorf("%s: %v", name, err)
-		}
-	}
-}
-
-func TestModulesAreNotTakenForOneAnother(t *testing.T) {
-	rt, err := New(context.Background(), Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = rt.Close(context.Background()) })
-	one, two := newAsm(), newAsm()
-	one.method(abi.ExportPut, i32c(1))
-	two.method(abi.ExportPut, i32c(2))
-	given := map[int32][]byte{1: one.driver(abi.ExportPut).bytes(), 2: two.driver(abi.ExportPut).bytes()}
-	for _, want := range []int32{1, 1, 2, 1, 2, 2} {
-		wasm := bytes.Clone(given[want])
-		m, err := rt.Compile(context.Background(), "m", wasm, Limits{}, Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		clear(wasm) // the caller's again
-		if code, err := m.Run(context.Background(), abi.ExportPut, &fake{}); code != want || err != nil {
-			t.Errorf("%d %v, want %d", code, err, want)
-		}
-		if err := m.Close(context.Background()); err != nil {
-			t.Error(err)
 		}
 	}
 }

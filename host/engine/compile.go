@@ -4,11 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-
-	"github.com/tetratelabs/wazero"
-	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
-
-	"github.com/bulkhead/bulkhead/abi"
 )
 
 // Compile checks a module and turns it into native code. It runs nothing of
@@ -23,60 +18,51 @@ func (r *Runtime) Compile(ctx context.Context, name string, wasm []byte, limits 
 }
 
 func (r *Runtime) compile(ctx context.Context, name string, wasm []byte, limits Limits, opts Options) (_ *module, err error) {
-	list, err := importSection(wasm)
+	code, err := r.code(ctx, wasm, opts.solo != nil)
+	if err != nil {
+		return nil, err
+	}
+	m := &module{name: name, limits: limits, pool: NewPool[*instance](limits.Idle), opts: opts, links: &r.links, linked: code, budget: NewBudget(limits.MemoryBudget, opts.grow())}
+	for _, mem := range code.code.ExportedMemories() {
+		m.minMemory = uint64(mem.Min()) * pageSize
+	}
+	if m.minMemory > m.maxMemory() {
+		return nil, errors.Join(
+			fmt.Errorf("needs %d pages of memory to begin with, more than the limit of %d: %w", m.minMemory/pageSize, limits.MemoryPages, limits.MemoryExceeded()),
+			r.links.release(ctx, code))
+	}
+	m.ctx, m.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
+	return m, nil
+}
+
+// code is what a module is compiled to, by now or before.
+func (r *Runtime) code(ctx context.Context, given []byte, solo bool) (*linked, error) {
+	if code := r.links.get(given); code != nil {
+		return code, nil
+	}
+	list, err := importSection(given)
 	if err != nil {
 		return nil, err
 	}
 	if err := checkImports(list); err != nil {
 		return nil, err
 	}
-	if opts.solo == nil {
-		wasm, err = r.last.brake(wasm)
-	} else {
-		wasm, err = checkOutline(wasm)
-	}
+	wasm, err := checkOutline(given)
 	if err != nil {
 		return nil, err
 	}
-	rt := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().
-		WithCompilationCache(r.cache).
-		WithDebugInfoEnabled(false))
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("the compiler failed: %v", p)
-		}
-		if err != nil {
-			err = errors.Join(err, rt.Close(ctx))
-		}
-	}()
-
-	hosts := make(map[string]wazero.CompiledModule, 3)
-	for module, export := range map[string]func(wazero.HostModuleBuilder){
-		abi.Module: exportTo, wasi_snapshot_preview1.ModuleName: exportWASI, brakeModule: exportBrake,
-	} {
-		b := rt.NewHostModuleBuilder(module)
-		export(b)
-		if hosts[module], err = b.Compile(ctx); err != nil {
-			return nil, fmt.Errorf("host module %s: %w", module, err)
-		}
-		if _, err = rt.InstantiateModule(ctx, hosts[module], wazero.NewModuleConfig()); err != nil {
-			return nil, fmt.Errorf("host module %s: %w", module, err)
-		}
+	if solo { // its process ends, and takes one module
+		return r.link(ctx, nil, wasm)
 	}
-	code, err := rt.CompileModule(ctx, wasm)
+	if wasm, err = brake(wasm); err != nil {
+		return nil, err
+	}
+	code, err := r.link(ctx, given, wasm)
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(checkSignatures(code, hosts), checkExports(code)); err != nil {
-		return nil, err
+	if err := r.links.keep(ctx, code); err != nil {
+		return nil, errors.Join(err, r.links.release(ctx, code))
 	}
-	m := &module{name: name, limits: limits, pool: NewPool[*instance](limits.Idle), opts: opts, rt: rt, code: code, budget: NewBudget(limits.MemoryBudget, opts.grow())}
-	for _, mem := range code.ExportedMemories() {
-		m.minMemory = uint64(mem.Min()) * pageSize
-	}
-	if m.minMemory > m.maxMemory() {
-		return nil, fmt.Errorf("needs %d pages of memory to begin with, more than the limit of %d: %w", m.minMemory/pageSize, limits.MemoryPages, limits.MemoryExceeded())
-	}
-	m.ctx, m.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
-	return m, nil
+	return code, nil
 }

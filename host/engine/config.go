@@ -22,11 +22,11 @@ type Config struct {
 	Given bool
 }
 
-// Runtime compiles modules. Each module has a wazero runtime of its own, so
-// that its limits and its end are its own; compiled code is shared.
+// Runtime compiles modules. What is opened twice is compiled once; limits,
+// instances and end are each one's own.
 type Runtime struct {
 	cache wazero.CompilationCache
-	last  lastBraked
+	links links
 }
 
 // New prepares the compilation cache.
@@ -47,7 +47,9 @@ func New(_ context.Context, cfg Config) (*Runtime, error) {
 }
 
 // Close releases compiled code. Modules are closed before.
-func (r *Runtime) Close(ctx context.Context) error { return r.cache.Close(ctx) }
+func (r *Runtime) Close(ctx context.Context) error {
+	return errors.Join(r.links.forget(ctx), r.cache.Close(ctx))
+}
 
 func prepareCacheDir(dir string) error {
 	if err := os.Mkdir(dir, 0o700); err == nil {

@@ -4,19 +4,17 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/tetratelabs/wazero"
-
 	"github.com/bulkhead/bulkhead/abi"
 	"github.com/bulkhead/bulkhead/host/calls"
 )
 
 // module implements Module in this process.
 type module struct {
-	name      string
-	limits    Limits
-	opts      Options
-	rt        wazero.Runtime
-	code      wazero.CompiledModule
+	name   string
+	limits Limits
+	opts   Options
+	*linked
+	links     *links
 	budget    *Budget
 	minMemory uint64
 
@@ -24,8 +22,8 @@ type module struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
-	// pool has the instances; Close waits for its calls, since their memory
-	// goes with the runtime.
+	// pool has the instances; Close waits for its calls, since their code
+	// goes with the last that uses it.
 	pool *Pool[*instance]
 }
 
@@ -122,7 +120,7 @@ func (m *module) Close(ctx context.Context) error {
 	for _, in := range idle {
 		in.discard()
 	}
-	err := m.pool.Wait(ctx, func() error { return m.rt.Close(context.WithoutCancel(ctx)) })
+	err := m.pool.Wait(ctx, func() error { return m.links.release(context.WithoutCancel(ctx), m.linked) })
 	if err != nil {
 		err = fmt.Errorf("module %s: %w", m.name, err)
 	}
