@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"path"
 	"strconv"
+	"strings"
 )
 
 // tarBlock is the unit of an archive, in bytes.
@@ -45,7 +46,7 @@ func appendHeader(b []byte, h *tar.Header) ([]byte, bool) {
 		record := paxTime(rec[:0], sec, nsec)
 		dir, file := path.Split(h.Name)
 		name := path.Join(dir, "PaxHeaders.0", file)
-		b = appendBlock(b, &tar.Header{Name: name[:min(len(name), fieldName[1])], Typeflag: tar.TypeXHeader, Size: int64(len(record))}, 0)
+		b = appendBlock(b, &tar.Header{Name: strings.TrimRight(name[:min(len(name), fieldName[1])], "/"), Typeflag: tar.TypeXHeader, Size: int64(len(record))}, 0)
 		b = append(b, record...)
 		b = append(b, make([]byte, tarBlock-len(record))...)
 	}

@@ -21,6 +21,7 @@ func FuzzHeader(f *testing.F) {
 	f.Add("l", "../t", int64(0o777), 1000, 1000, int64(0), int64(0), int64(500), int64(0), int64(0), byte('2'))
 	f.Add("n", "", int64(0o600), 0, 0, int64(0), int64(8589934591), int64(100000000), int64(1), int64(3), byte('3'))
 	f.Add(strings.Repeat("x", 95), "", int64(0o600), 0, 0, int64(1)<<32, int64(12), int64(1), int64(0), int64(0), byte('0'))
+	f.Add(strings.Repeat("d", 86)+"/f", "", int64(0o600), 0, 0, int64(0), int64(12), int64(1), int64(0), int64(0), byte('0'))
 	f.Add("a//b/", "", int64(0), 2097151, 2097152, int64(0), int64(-1), int64(1), int64(2097151), int64(0), byte('4'))
 	f.Fuzz(func(t *testing.T, name, link string, mode int64, uid, gid int, size, sec, nsec, major, minor int64, kind byte) {
 		sameHeader(t, &tar.Header{
@@ -71,6 +72,18 @@ func TestHeadersAreThoseOfArchiveTar(t *testing.T) {
 	}
 	if written < 1000 {
 		t.Errorf("only %d of 20,000 are written here", written)
+	}
+}
+
+func TestNamesOfTimesAreCutOffAsArchiveTarDoes(t *testing.T) {
+	for length := 1; length <= 100; length++ {
+		for dir := range length {
+			name := strings.Repeat("d", dir) + "/" + strings.Repeat("f", length-dir-1)
+			for _, h := range []tar.Header{{Name: name, Typeflag: tar.TypeReg}, {Name: name + "/", Typeflag: tar.TypeDir}} {
+				h.Format, h.ModTime = tar.FormatPAX, time.Unix(1, 5)
+				sameHeader(t, &h)
+			}
+		}
 	}
 }
 
