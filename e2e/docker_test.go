@@ -5,6 +5,7 @@ package e2e
 import (
 	"archive/tar"
 	"bytes"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -90,13 +91,22 @@ func (d *daemon) start() {
 	}
 	d.ended = make(chan error, 1)
 	go func() { d.ended <- d.cmd.Wait() }()
-	for i := 0; exec.Command(d.client, "--host", d.host(), "info").Run() != nil; i++ {
-		if i == 300 {
+	// Who asks once it listens is answered when it is ready.
+	for end := time.Now().Add(time.Minute); d.dial() != nil || exec.Command(d.client, "--host", d.host(), "info").Run() != nil; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
 			b, _ := os.ReadFile(log.Name())
 			d.t.Fatalf("dockerd does not answer:\n%s", b)
 		}
-		time.Sleep(200 * time.Millisecond)
 	}
+}
+
+// dial reports whether anybody listens.
+func (d *daemon) dial() error {
+	c, err := net.Dial("unix", filepath.Join(d.dir, "s"))
+	if err != nil {
+		return err
+	}
+	return c.Close()
 }
 
 // stop ends the daemon, if it runs.

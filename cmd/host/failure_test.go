@@ -28,7 +28,7 @@ func TestOutputThatCannotBeWrittenIsAFailure(t *testing.T) {
 		{"layer", "ls"}, {"layer", "verify"}, {"driver", "ls"}, {"config", "show"}, {"config", "show", "--origin"}, {"version"},
 	} {
 		var errs strings.Builder
-		code := run(context.Background(), append(c.args[:len(c.args):len(c.args)], args...), streams{in: io.NopCloser(strings.NewReader("")), out: full{}, err: &errs})
+		code := run(context.Background(), append(c.args[:len(c.args):len(c.args)], args...), environment{in: io.NopCloser(strings.NewReader("")), out: full{}, err: &errs, runtime: compiled})
 		if code != exitFailed || errs.String() != "bulkhead: no space left on device\n" {
 			t.Errorf("%v: exit %d: %q", args, code, errs.String())
 		}
@@ -164,7 +164,7 @@ func TestWaitForANamedPipeCanBeInterrupted(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
 		time.AfterFunc(300*time.Millisecond, cancel)
 		var errs strings.Builder
-		code := run(ctx, append(c.args[:len(c.args):len(c.args)], args...), streams{in: os.Stdin, out: io.Discard, err: &errs})
+		code := run(ctx, append(c.args[:len(c.args):len(c.args)], args...), environment{in: os.Stdin, out: io.Discard, err: &errs, runtime: compiled})
 		if code != exitFailed || errs.String() != "bulkhead: interrupted; nothing was left half done\n" {
 			t.Errorf("%v: exit %d: %q", args, code, errs.String())
 		}

@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"syscall"
 
+	"github.com/bulkhead/bulkhead/host/engine"
 	"github.com/bulkhead/bulkhead/host/engine/child"
 )
 
@@ -26,21 +27,24 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	os.Exit(run(ctx, os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr}))
+	os.Exit(run(ctx, os.Args[1:], environment{in: os.Stdin, out: os.Stdout, err: os.Stderr}))
 }
 
-// streams are what a command reads and writes.
-type streams struct {
+// environment is what a command reads and writes.
+type environment struct {
 	in  io.ReadCloser
 	out io.Writer
 	err io.Writer
+	// runtime compiles the drivers of several commands; nil has each command
+	// make one, by its configuration.
+	runtime *engine.Runtime
 }
 
 // run carries out one command line and returns the exit code.
-func run(ctx context.Context, args []string, s streams) int {
+func run(ctx context.Context, args []string, s environment) int {
 	out := &checked{Writer: s.out}
 	s.out = out
-	a := &app{streams: s}
+	a := &app{environment: s}
 	root := a.rootCommand()
 	root.SetArgs(args)
 	root.SetIn(s.in)

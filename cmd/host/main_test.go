@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -16,13 +17,30 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	driverswasm "github.com/bulkhead/bulkhead/drivers-wasm"
+	"github.com/bulkhead/bulkhead/host/engine"
 	"github.com/bulkhead/bulkhead/host/engine/child"
 )
 
+// compiled has the drivers of all commands: to read a module and to check it
+// again for each would take most of the tests' time.
+var compiled *engine.Runtime
+
 func TestMain(m *testing.M) {
 	child.Main() // if this process is one that a driver runs in
-	os.Exit(m.Run())
+	var err error
+	if compiled, err = engine.New(context.Background(), engine.Config{CacheDir: testCache()}); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(2)
+	}
+	code := m.Run()
+	if err := compiled.Close(context.Background()); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = max(code, 1)
+	}
+	os.Exit(code)
 }
+
+func testCache() string { return filepath.Join(os.TempDir(), "bulkhead-test-cache") }
 
 // cli is the program on a root of its own.
 type cli struct {
@@ -38,7 +56,7 @@ func newCLI(t *testing.T) *cli {
 	}
 	dir := t.TempDir()
 	config := filepath.Join(dir, "config.yaml")
-	if err := os.WriteFile(config, []byte("cache-dir: "+filepath.Join(os.TempDir(), "bulkhead-test-cache")+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(config, []byte("cache-dir: "+testCache()+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	root := filepath.Join(dir, "root")
@@ -54,7 +72,7 @@ func (c *cli) do(args ...string) (out, errs string, code int) {
 func (c *cli) doWith(in io.ReadCloser, args ...string) (string, string, int) {
 	c.Helper()
 	var out, errs bytes.Buffer
-	code := run(context.Background(), slices.Concat(c.args, args), streams{in: in, out: &out, err: &errs})
+	code := run(context.Background(), slices.Concat(c.args, args), environment{in: in, out: &out, err: &errs, runtime: compiled})
 	return out.String(), errs.String(), code
 }
 

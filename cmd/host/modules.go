@@ -37,11 +37,13 @@ func (d *drivers) module(ctx context.Context, name string) (host.Compile, error)
 		d.closers = append(d.closers, rt.Close)
 		return host.InProcess(rt, name, wasm, limits), nil
 	}
-	rt, err := d.runtime(ctx)
-	if err != nil {
-		return nil, err
+	rt := d.environment.runtime
+	if rt == nil {
+		if rt, err = d.newRuntime(ctx); err != nil {
+			return nil, err
+		}
+		d.closers = append(d.closers, rt.Close)
 	}
-	d.closers = append(d.closers, rt.Close)
 	return host.Wasm(rt, name, wasm, limits), nil
 }
 
@@ -69,9 +71,9 @@ func (d *drivers) wasm(name string) ([]byte, error) {
 	return os.ReadFile(path)
 }
 
-// runtime compiles with a cache if there can be one, since a cache only saves
+// newRuntime compiles with a cache if there can be one, since a cache only saves
 // time.
-func (d *drivers) runtime(ctx context.Context) (*engine.Runtime, error) {
+func (d *drivers) newRuntime(ctx context.Context) (*engine.Runtime, error) {
 	dir := d.cfg.CacheDir
 	if dir == "" {
 		return engine.New(ctx, engine.Config{})

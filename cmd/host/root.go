@@ -14,7 +14,7 @@ import (
 
 // app is one run of the program.
 type app struct {
-	streams
+	environment
 	configFile string
 	cfg        *config.Loaded
 	log        *zap.Logger

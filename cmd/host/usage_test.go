@@ -80,7 +80,7 @@ func TestDriverThatDoesNotShipRunsInProcessesUnlessAskedFor(t *testing.T) {
 	}
 	config := filepath.Join(t.TempDir(), "config.yaml")
 	write := func(isolation string) {
-		text := "cache-dir: " + filepath.Join(os.TempDir(), "bulkhead-test-cache") + "\ndrivers: {mine: {path: " + wasm + isolation + "}}\n"
+		text := "cache-dir: " + testCache() + "\ndrivers: {mine: {path: " + wasm + isolation + "}}\n"
 		if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -131,7 +131,7 @@ func TestInterruptedLoadLeavesNothing(t *testing.T) {
 	var errs strings.Builder
 	done := make(chan int)
 	go func() {
-		done <- run(ctx, append(c.args, "image", "load"), streams{in: r, out: &strings.Builder{}, err: &errs})
+		done <- run(ctx, append(c.args, "image", "load"), environment{in: r, out: &strings.Builder{}, err: &errs, runtime: compiled})
 	}()
 	if _, err := w.Write(make([]byte, 10)); err != nil {
 		t.Fatal(err)

@@ -47,7 +47,7 @@ var errCut = errors.New("it is cut short, or says that it has more than it bring
 // which grow in memory that is not the guest's, get a maximum, and custom
 // sections, which are about a module and not part of it, are left out.
 func checkOutline(wasm []byte) ([]byte, error) {
-	out := slices.Clone(wasm[:8])
+	out := append(make([]byte, 0, len(wasm)+64), wasm[:8]...)
 	o := &outline{}
 	for r := (&section{b: wasm[8:]}); len(r.b) > 0; {
 		id := r.byte()
@@ -68,7 +68,7 @@ func checkOutline(wasm []byte) ([]byte, error) {
 		if id == 4 {
 			body = o.bounded
 		}
-		out = slices.Concat(out, []byte{id}, uleb(uint32(len(body))), body)
+		out = append(append(append(out, id), uleb(uint32(len(body)))...), body...)
 	}
 	return out, nil
 }
