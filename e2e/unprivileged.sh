@@ -9,12 +9,17 @@ chmod 755 "$all"
 work=$all/bulkhead
 mkdir -m 755 "$work"
 mkdir -m 1777 "$work/tmp" "$work/home"
+mkdir -m 700 "$work/home/native" "$work/home/guests"
+# What root's tests compiled need not be compiled again.
+[ ! -d "${BULKHEAD_TEST_NATIVE:-}" ] || cp -r "$BULKHEAD_TEST_NATIVE/." "$work/home/native"
+[ ! -d "${BULKHEAD_TEST_GUESTS:-}" ] || cp -r "$BULKHEAD_TEST_GUESTS/." "$work/home/guests"
+chown -R 65534:65534 "$work/home/native" "$work/home/guests"
 go=$(go env GOROOT)/bin
 export GOFLAGS=-buildvcs=false
 
 as_nobody() {
 	setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all \
-		env HOME="$work/home" TMPDIR="$work/tmp" BULKHEAD_TEST_NATIVE="$work/home/native" GOCACHE="$work/home/cache" GOMODCACHE="$(go env GOMODCACHE)" PATH="$go:$PATH" "$@"
+		env HOME="$work/home" TMPDIR="$work/tmp" BULKHEAD_TEST_NATIVE="$work/home/native" BULKHEAD_TEST_GUESTS="$work/home/guests" GOCACHE="$work/home/cache" GOMODCACHE="$(go env GOMODCACHE)" PATH="$go:$PATH" "$@"
 }
 
 # How a test says that it takes root, a power of it, or (the corpora of other
@@ -36,7 +41,7 @@ go build -o "$work/skipped" ./e2e/skipped
 # failing command ends nothing by itself.)
 tests() {
 	name=$(echo "$1" | tr -c 'a-z\n' _)
-	go test -c -o "$work/$name.test" "$1" || return 1
+	go test -c -vet=off -ldflags='-s -w' -o "$work/$name.test" "$1" || return 1
 	[ -e "$work/$name.test" ] || return 0 # no tests
 	chmod 755 "$work/$name.test" || return 1
 	echo "== $1"

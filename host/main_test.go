@@ -20,7 +20,18 @@ const (
 	// nativeVariable names a directory that keeps native code from one run to
 	// the next, if it is set. It is found by the module's content.
 	nativeVariable = "BULKHEAD_TEST_NATIVE"
+	// guestsVariable names a directory that keeps drivers in wasm from one run
+	// to the next, if it is set. They are found by where their source is, so
+	// that it is for sources that do not change.
+	guestsVariable = "BULKHEAD_TEST_GUESTS"
 )
+
+func guestsDir() string {
+	if dir := os.Getenv(guestsVariable); dir != "" {
+		return dir
+	}
+	return os.Getenv(builtVariable)
+}
 
 func nativeDir() string {
 	if dir := os.Getenv(nativeVariable); dir != "" {
@@ -68,11 +79,19 @@ func runtime(t testing.TB) *engine.Runtime {
 func build(t testing.TB, dir string, args ...string) []byte {
 	t.Helper()
 	key := sha256.Sum256(fmt.Appendf(nil, "%q %q", dir, args))
-	kept := filepath.Join(os.Getenv(builtVariable), fmt.Sprintf("%x.wasm", key[:8]))
+	kept := filepath.Join(guestsDir(), fmt.Sprintf("%x.wasm", key[:8]))
 	if wasm, err := os.ReadFile(kept); err == nil {
 		return wasm
 	}
-	out := filepath.Join(t.TempDir(), "driver.wasm")
+	if err := os.MkdirAll(guestsDir(), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	new, err := os.MkdirTemp(guestsDir(), "new")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(new)
+	out := filepath.Join(new, "driver.wasm")
 	cmd := exec.Command("go", slices.Concat([]string{"build", "-buildmode=c-shared", "-o", out}, args, []string{"."})...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")

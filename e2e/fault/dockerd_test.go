@@ -3,6 +3,7 @@
 package fault
 
 import (
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -105,15 +106,24 @@ func startDockerd(t *testing.T, p *program) *daemon {
 		t.Fatal(err)
 	}
 	go func() { d.ended <- d.cmd.Wait() }()
-	for i := 0; exec.Command("docker", "--host", d.host(), "info").Run() != nil; i++ {
-		if i == 300 {
+	// Who asks once it listens is answered when it is ready.
+	for end := time.Now().Add(time.Minute); d.dial() != nil || exec.Command("docker", "--host", d.host(), "info").Run() != nil; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
 			b, _ := os.ReadFile(log.Name())
 			d.stop()
 			t.Fatalf("dockerd does not answer:\n%s", b)
 		}
-		time.Sleep(200 * time.Millisecond)
 	}
 	return d
+}
+
+// dial reports whether anybody listens.
+func (d *daemon) dial() error {
+	c, err := net.Dial("unix", filepath.Join(d.dir, "s"))
+	if err != nil {
+		return err
+	}
+	return c.Close()
 }
 
 func (d *daemon) host() string { return "unix://" + filepath.Join(d.dir, "s") }

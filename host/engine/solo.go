@@ -46,18 +46,27 @@ func (s *Solo) Exports() (methods []abi.Method) {
 	return methods
 }
 
-// Call runs one export and reports whether the instance may have another
-// call. An instance is made at the first.
-func (s *Solo) Call(ctx context.Context, export string, session calls.Session) (code int32, reusable bool, err error) {
+// Call runs one export and reports whether there may be another call. An
+// instance is made at the first, and is kept for the next unless the call has
+// one of its own.
+func (s *Solo) Call(ctx context.Context, export string, session calls.Session, once bool) (code int32, reusable bool, err error) {
 	if !s.m.Has(export) {
 		return 0, false, errors.New("not exported")
 	}
 	c := &flight{export: export, outer: ctx, ctx: ctx}
+	if once && s.in != nil {
+		return 0, false, errors.New("another instance is there")
+	}
 	if s.in == nil {
 		if s.in, err = s.m.instantiate(c); err != nil {
 			return 0, false, err
 		}
 	}
 	code, err = s.in.call(c, session)
-	return code, err == nil && s.in.reusable(), err
+	reusable = err == nil && s.in.reusable()
+	if once {
+		s.in.discard()
+		s.in = nil
+	}
+	return code, reusable, err
 }

@@ -152,10 +152,11 @@ func (g *guest) serve(ctx context.Context) int {
 			return exitDone
 		}
 		a := wire.ParseAnswer(&head)
-		if a.Len != 0 || a.Ret < 0 || a.Ret >= int64(abi.MethodCount) {
+		method, once := a.Ret&^wire.Once, a.Ret&wire.Once != 0
+		if a.Len != 0 || method < 0 || method >= int64(abi.MethodCount) {
 			return exitWire
 		}
-		code, reusable, err := g.solo.Call(ctx, abi.Method(a.Ret).Export(), s)
+		code, reusable, err := g.solo.Call(ctx, abi.Method(method).Export(), s, once)
 		if _, err := g.say(done(code, reusable, err)); err != nil {
 			return exitDone
 		}

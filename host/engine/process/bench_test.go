@@ -32,9 +32,9 @@ func BenchmarkCrossing(b *testing.B) {
 // cache.
 func BenchmarkStart(b *testing.B) {
 	ctx := context.Background()
-	m := compile(b, engine.Limits{})
+	m := compile(b, engine.Limits{Idle: -1})
 	for b.Loop() {
-		if _, err := m.RunOnce(ctx, abi.ExportExists, &session{}); err != nil {
+		if _, err := m.Run(ctx, abi.ExportExists, &session{}); err != nil {
 			b.Fatal(err)
 		}
 	}

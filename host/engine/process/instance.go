@@ -68,8 +68,8 @@ func (in *instance) read() error {
 }
 
 // call runs one method, with s answering, until the child says that it is done
-// or ctx ends.
-func (in *instance) call(ctx context.Context, m *module, method abi.Method, s calls.Session) (code int32, reusable bool, err error) {
+// or ctx ends. What runs once leaves a child in which nothing has run.
+func (in *instance) call(ctx context.Context, m *module, method abi.Method, s calls.Session, once bool) (code int32, reusable bool, err error) {
 	export := method.Export()
 	stop := context.AfterFunc(ctx, in.kill)
 	defer func() {
@@ -84,7 +84,11 @@ func (in *instance) call(ctx context.Context, m *module, method abi.Method, s ca
 		}
 		in.files = in.files[:0]
 	}()
-	wire.Answer{Ret: int64(method)}.Put(&in.ans)
+	order := wire.Answer{Ret: int64(method)}
+	if once {
+		order.Ret |= wire.Once
+	}
+	order.Put(&in.ans)
 	if err := in.socket.Write(in.ans[:]); err != nil {
 		return 0, false, in.failed(export, err)
 	}
@@ -93,6 +97,9 @@ func (in *instance) call(ctx context.Context, m *module, method abi.Method, s ca
 			return 0, false, in.failed(export, err)
 		}
 		if in.req.Op == wire.OpDone {
+			if once {
+				in.give(m)
+			}
 			return in.done(export, m)
 		}
 		if err := in.serve(m, s); err != nil {
@@ -185,6 +192,11 @@ func (in *instance) grow(m *module, n uint64) bool {
 // discard ends the child and gives its memory back.
 func (in *instance) discard(m *module) {
 	in.end()
+	in.give(m)
+}
+
+// give gives back the memory that the child was granted.
+func (in *instance) give(m *module) {
 	m.budget.Give(in.memory)
 	in.memory = 0
 }

@@ -24,8 +24,8 @@ type module struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
-	// pool has the children that are configured; fresh is one that nothing has
-	// run in, or nil.
+	// pool has the children that are configured; fresh is one without an
+	// instance, or nil.
 	pool  *engine.Pool[*instance]
 	fresh atomic.Pointer[instance]
 }
@@ -51,7 +51,7 @@ func (m *module) Run(ctx context.Context, export string, s calls.Session) (int32
 	return m.run(ctx, export, s, true)
 }
 
-// RunOnce implements engine.Module. The child ends with the call.
+// RunOnce implements engine.Module. The child stays for the next that needs one.
 func (m *module) RunOnce(ctx context.Context, export string, s calls.Session) (int32, error) {
 	return m.run(ctx, export, s, false)
 }
@@ -76,11 +76,19 @@ func (m *module) run(ctx context.Context, export string, s calls.Session, pooled
 	if err != nil {
 		return 0, err
 	}
-	code, reusable, err := in.call(both, m, method, s)
-	if err != nil || !reusable || !pooled || !m.pool.Put(in) {
+	code, reusable, err := in.call(both, m, method, s, !pooled)
+	if err != nil || !reusable || !m.keep(in, pooled) {
 		in.discard(m)
 	}
 	return code, err
+}
+
+// keep keeps a child for the next call, if there is room.
+func (m *module) keep(in *instance, pooled bool) bool {
+	if pooled {
+		return m.pool.Put(in)
+	}
+	return m.fresh.CompareAndSwap(nil, in) // Close waits for the call, and then takes it
 }
 
 // take returns a child for one call: for a pooled one an idle child or one that
@@ -129,7 +137,8 @@ func (m *module) waiting() *instance {
 	}
 }
 
-// unused returns the child that saw whether the module loads.
+// unused returns the child that saw whether the module loads, or that ran what
+// runs once.
 func (m *module) unused() *instance {
 	in := m.fresh.Swap(nil)
 	if in != nil && in.gone() {
@@ -147,7 +156,7 @@ func (m *module) configure(ctx context.Context, in *instance) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", abi.ExportConfigure, err)
 	}
-	code, _, err := in.call(ctx, m, abi.MethodConfigure, s)
+	code, _, err := in.call(ctx, m, abi.MethodConfigure, s, false)
 	if done != nil {
 		return done(code, err)
 	}
@@ -164,7 +173,7 @@ func (m *module) Close(ctx context.Context) error {
 	if !first {
 		return nil
 	}
-	if in := m.fresh.Swap(nil); in != nil {
+	if in := m.unused(); in != nil {
 		left = append(left, in)
 	}
 	m.cancel(engine.ErrClosed)
@@ -174,8 +183,16 @@ func (m *module) Close(ctx context.Context) error {
 	for _, in := range left {
 		in.discard(m)
 	}
-	if err := m.pool.Wait(ctx, func() error { return nil }); err != nil {
+	if err := m.pool.Wait(ctx, m.empty); err != nil {
 		return fmt.Errorf("module %s: %w", m.name, err)
+	}
+	return nil
+}
+
+// empty ends the child that the last call left.
+func (m *module) empty() error {
+	if in := m.unused(); in != nil {
+		in.discard(m)
 	}
 	return nil
 }

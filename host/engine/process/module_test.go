@@ -5,13 +5,16 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/bulkhead/bulkhead/abi"
 	"github.com/bulkhead/bulkhead/host/calls"
 	"github.com/bulkhead/bulkhead/host/engine"
+	"github.com/bulkhead/bulkhead/host/hostile/assemble"
 )
 
 func TestATrapIsToldWithItsWords(t *testing.T) {
@@ -62,17 +65,76 @@ func TestConfigureIsTheFirstCallOfAPooledChildOnly(t *testing.T) {
 	if _, err := m.RunOnce(ctx, abi.ExportDescribe, &session{}); err != nil || configured != 0 {
 		t.Errorf("once: %v, configured %d times", err, configured)
 	}
-	if left := offspring(t); len(left) != 0 {
-		t.Errorf("a throwaway child is left: %v", left)
-	}
+	child := offspring(t)
 	for range 3 {
 		if _, err := m.Run(ctx, abi.ExportExists, &session{}); err != nil || configured != 1 {
 			t.Errorf("pooled: %v, configured %d times", err, configured)
 		}
 	}
+	if after := offspring(t); len(child) != 1 || !slices.Equal(child, after) {
+		t.Errorf("children %v, and then %v", child, after)
+	}
 	if m.Has(abi.ExportDiff) || !m.Has(abi.ExportCreate) || m.Has("nothing") {
 		t.Error("the module has other exports than it has")
 	}
+}
+
+func TestWhatRunsOnceLeavesNothingInItsChild(t *testing.T) {
+	ctx := context.Background()
+	a := assemble.New()
+	// Each call adds one to what is in memory, and grows it.
+	count := slices.Concat(assemble.Const(0), assemble.Const(0), []byte{0x28, 0x02, 0x00}, assemble.Const(1), assemble.Add(), []byte{0x36, 0x02, 0x00},
+		assemble.Grow(100), assemble.Drop(), assemble.Const(0), []byte{0x28, 0x02, 0x00})
+	for _, method := range append([]abi.Method{abi.MethodDescribe}, abi.ProtoMethods()...) {
+		a.Method(method.Export(), count)
+	}
+	m, err := newRuntime(t, "").Compile(ctx, "test", a.Bytes(), engine.Limits{MemoryPages: 150, MemoryBudget: 150 << 16}, engine.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close(ctx)
+	first := offspring(t)
+	for range 3 {
+		if n, err := m.RunOnce(ctx, abi.ExportExists, &session{}); n != 1 || err != nil {
+			t.Errorf("once: %d %v", n, err)
+		}
+	}
+	for want := range int32(3) {
+		if n, err := m.Run(ctx, abi.ExportExists, &session{}); n != want+1 || err != nil {
+			t.Errorf("kept: %d %v", n, err)
+		}
+	}
+	if last := offspring(t); !slices.Equal(first, last) {
+		t.Errorf("children %v, and then %v", first, last)
+	}
+}
+
+func TestACallThatRunsOnceWhileItsModuleIsClosedLeavesNoChild(t *testing.T) {
+	ctx := context.Background()
+	m, err := newRuntime(t, "").Compile(ctx, "test", driver(), engine.Limits{}, engine.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for {
+				if _, err := m.RunOnce(ctx, abi.ExportExists, &session{}); err != nil {
+					return
+				}
+			}
+		})
+	}
+	if _, err := m.RunOnce(ctx, abi.ExportExists, &session{}); err != nil {
+		t.Error(err)
+	}
+	if err := m.Close(ctx); err != nil {
+		t.Error(err)
+	}
+	if left := offspring(t); len(left) != 0 {
+		t.Errorf("children are left: %v", left)
+	}
+	wg.Wait()
 }
 
 func TestCompiledCodeIsKeptAndMadeAnewWhereItIsDamaged(t *testing.T) {

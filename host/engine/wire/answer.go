@@ -13,12 +13,16 @@ import (
 const AnswerSize = 16
 
 // Answer is what the host says: to a request, or of its own accord to load a
-// module (Ret is Load) and to call it (Ret is the method).
+// module (Ret is Load) and to call it (Ret is the method, and Once).
 type Answer struct {
 	Len   uint32 // of what follows
 	Errno syscall.Errno
 	Ret   int64
 }
+
+// Once, beside a method, has the call run in an instance of its own that is
+// gone before the call is said to be done.
+const Once = 1 << 16
 
 // Put encodes a.
 func (a Answer) Put(to *[AnswerSize]byte) {
