@@ -4,7 +4,8 @@
 set -eu
 [ "$(id -u)" = 0 ] || { echo "needs root, to become nobody"; exit 1; }
 all=$(mktemp -d)
-trap 'rm -rf "$all"' EXIT
+beside=
+trap '[ -z "$beside" ] || kill "$beside" 2>/dev/null || true; rm -rf "$all"' EXIT
 chmod 755 "$all"
 work=$all/bulkhead
 mkdir -m 755 "$work"
@@ -36,14 +37,21 @@ if [ -e "$image" ]; then # beside the copy, as it is beside what was copied
 fi
 chmod -R a+rX "$all"
 go build -o "$work/skipped" ./e2e/skipped
+# compile PACKAGE: makes a program of its tests, if that has not been done.
+compile() {
+	program=$work/$(echo "$1" | tr -c 'a-z\n' _).test
+	[ ! -e "$program" ] || return 0
+	go test -c -vet=off -ldflags='-s -w' -o "$program" "$1" || return 1
+	[ ! -e "$program" ] || chmod 755 "$program"
+}
+
 # tests PACKAGE: runs its tests, and fails if one does or is left out for
 # another reason than who runs it. (In what a caller asks the outcome of, a
 # failing command ends nothing by itself.)
 tests() {
 	name=$(echo "$1" | tr -c 'a-z\n' _)
-	go test -c -vet=off -ldflags='-s -w' -o "$work/$name.test" "$1" || return 1
+	compile "$1" || return 1
 	[ -e "$work/$name.test" ] || return 0 # no tests
-	chmod 755 "$work/$name.test" || return 1
 	echo "== $1"
 	(cd "$work/$1" && as_nobody "$work/$name.test" -test.v=test2json -test.timeout 10m >"$work/$name.log" 2>&1) ||
 		{ grep -vE '(=== |--- PASS|PASS$)' "$work/$name.log" | tail -n 60; return 1; }
@@ -67,19 +75,24 @@ others() {
 	done
 }
 
-# The host's tests take as long as all others, and wait for deadlines: they run
-# beside them.
-{ tests ./host && in_a_user_namespace; } >"$work/beside" 2>&1 &
+# The host's tests take as long as all else, and wait for deadlines: they run
+# beside it.
+compile ./host
+tests ./host >"$work/beside" 2>&1 &
 beside=$!
-failed=
-others || failed=1
-wait "$beside" || failed=1
-cat "$work/beside"
-[ -z "$failed" ] || exit 1
+awaited() {
+	ended=0
+	wait "$beside" || ended=1
+	beside=
+	cat "$work/beside"
+	return "$ended"
+}
+others || { awaited || true; exit 1; }
+in_a_user_namespace
 
 echo "== a real load"
 cp bin/bulkhead "$work/"
-[ -e "$image" ] || { echo "no image to load"; exit 0; } # it is not this repository's
+[ -e "$image" ] || { echo "no image to load"; awaited; exit; } # it is not this repository's
 cp "$image" "$work/image.tar" && chmod 644 "$work/image.tar"
 nobody() { as_nobody "$work/bulkhead" --root "$work/home/root" --driver vfs "$@"; }
 root() { "$work/bulkhead" --root "$work/again" --driver vfs "$@"; }
@@ -131,3 +144,4 @@ diff_ids='{{range .RootFS.Layers}}{{.}}{{end}}'
 [ "$(nobody image inspect --format "$diff_ids" squashed:1)" = "$(root image inspect --format "$diff_ids" squashed:1)" ]
 theirs image verify "$(nobody image ls -q squashed:1)"
 echo "the same changes and the same squashed layer"
+awaited
