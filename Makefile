@@ -61,9 +61,8 @@ unprivileged: build ## run the tests that concern it as nobody (needs root to be
 	sh e2e/unprivileged.sh
 
 .PHONY: e2e
-# These tests wait for other programs to come up and to end, and one processor
-# does for two of them.
-E2E_PARALLEL ?= $(shell expr 2 '*' $$(nproc))
+# These tests wait for other programs to come up and to end.
+E2E_PARALLEL ?= $(shell expr 1 + $$(nproc))
 e2e: build ## run against dockerd, skopeo and umoci (Debian: make deps)
 	$(GO) test $(GOFLAGS_TEST) -tags e2e -count=1 -timeout 30m -parallel $(E2E_PARALLEL) ./e2e ./image/archive
 
