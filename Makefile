@@ -85,7 +85,7 @@ check: build ## formatting, vet, linter, module files, generated files
 	$(GO) vet -tags soak ./host
 	cd bench && $(GO) vet ./...
 	cd bench/goarchive && $(GO) vet ./...
-	$(WASMENV) $(GO) build ./abi ./abi/guest ./graphdriver/treediff ./drivers-wasm/... ./examples/minimal-driver ./examples/escape-driver
+	$(WASMENV) $(GO) build -trimpath ./abi ./abi/guest ./graphdriver/treediff ./drivers-wasm/... ./examples/minimal-driver ./examples/escape-driver
 	$(GO) mod tidy -diff
 	cd bench && $(GO) mod tidy -diff
 	cd bench/goarchive && $(GO) mod tidy -diff
