@@ -16,7 +16,7 @@ mkdir -m 700 "$work/home/native" "$work/home/guests"
 [ ! -d "${BULKHEAD_TEST_GUESTS:-}" ] || cp -r "$BULKHEAD_TEST_GUESTS/." "$work/home/guests"
 chown -R 65534:65534 "$work/home/native" "$work/home/guests"
 go=$(go env GOROOT)/bin
-export GOFLAGS=-buildvcs=false
+export GOFLAGS="${GOFLAGS:-} -buildvcs=false"
 
 as_nobody() {
 	setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all \
