@@ -37,6 +37,7 @@ if [ -e "$image" ]; then # beside the copy, as it is beside what was copied
 fi
 chmod -R a+rX "$all"
 go build -o "$work/skipped" ./e2e/skipped
+
 # compile PACKAGE: makes a program of its tests, if that has not been done.
 compile() {
 	program=$work/$(echo "$1" | tr -c 'a-z\n' _).test

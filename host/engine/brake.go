@@ -50,11 +50,11 @@ type braking struct {
 	globals   uint32 // the count comes next, and then what a length is kept in
 	look      []byte // if the count has run out
 	charge    []byte // before an instruction that takes as long as it is told to
-	code
+	function
 }
 
-// code is what is known of the one that is looked at.
-type code struct {
+// function is what is known of the one whose code is looked at.
+type function struct {
 	tick    []byte // at its beginning, and at each turn of a loop
 	calls   bool   // others
 	counted bool   // whatever way is taken through it
@@ -240,7 +240,7 @@ func (b *braking) body(w *rewriter) {
 		}
 		w.flush(w.at)
 		begin := len(w.out)
-		b.code = code{tick: b.ticks(uint32(1 + long>>lengthShift))}
+		b.function = function{tick: b.ticks(uint32(1 + long>>lengthShift))}
 		for w.at < w.end {
 			b.instruction(w)
 		}

@@ -10,12 +10,22 @@ import (
 	"github.com/bulkhead/bulkhead/abi"
 )
 
-func TestModulesAreNotTakenForOneAnother(t *testing.T) {
+func newRuntime(t *testing.T) *Runtime {
+	t.Helper()
 	rt, err := New(context.Background(), Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = rt.Close(context.Background()) })
+	t.Cleanup(func() {
+		if err := rt.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return rt
+}
+
+func TestModulesAreNotTakenForOneAnother(t *testing.T) {
+	rt := newRuntime(t)
 	one, two := newAsm(), newAsm()
 	one.method(abi.ExportPut, i32c(1))
 	two.method(abi.ExportPut, i32c(2))
@@ -38,11 +48,7 @@ func TestModulesAreNotTakenForOneAnother(t *testing.T) {
 
 func TestAModuleOpenedTwiceIsCompiledOnceAndEndsAlone(t *testing.T) {
 	ctx := context.Background()
-	rt, err := New(ctx, Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	a := newAsm()
+	rt, a := newRuntime(t), newAsm()
 	a.method(abi.ExportPut, i32c(7))
 	wasm, other := a.driver(abi.ExportPut).bytes(), newAsm().driver().bytes()
 	open := func(wasm []byte, l Limits) *module {
@@ -79,18 +85,11 @@ func TestAModuleOpenedTwiceIsCompiledOnceAndEndsAlone(t *testing.T) {
 	if err := errors.Join(second.Close(ctx), third.Close(ctx)); err != nil {
 		t.Error(err)
 	}
-	if err := rt.Close(ctx); err != nil {
-		t.Error(err)
-	}
 }
 
 func TestModulesOpenAndCloseAtATime(t *testing.T) {
 	ctx := context.Background()
-	rt, err := New(ctx, Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	a := newAsm()
+	rt, a := newRuntime(t), newAsm()
 	a.method(abi.ExportPut, i32c(7))
 	given := [][]byte{a.driver(abi.ExportPut).bytes(), newAsm().driver().bytes()}
 	var wg sync.WaitGroup
@@ -115,8 +114,5 @@ func TestModulesOpenAndCloseAtATime(t *testing.T) {
 	wg.Wait()
 	if n := rt.links.last.users; n != 1 {
 		t.Errorf("%d still use it", n-1)
-	}
-	if err := rt.Close(ctx); err != nil {
-		t.Error(err)
 	}
 }
