@@ -26,7 +26,7 @@ const mostMemory = 200_000_000
 
 // hostileLimits are those of the tests: archives come up to them sooner than
 // to the defaults.
-var hostileLimits = []string{"BULKHEAD_LIMITS_LAYER=1GiB", "BULKHEAD_LIMITS_LOAD=3GiB", "BULKHEAD_LIMITS_SPOOL=2GiB"}
+var hostileLimits = []string{"BULKHEAD_LIMITS_LAYER=800MiB", "BULKHEAD_LIMITS_LOAD=1536MiB", "BULKHEAD_LIMITS_SPOOL=1GiB"}
 
 // hostileCase and hostilePath make this binary write an archive and end.
 const hostileCase, hostilePath = "BULKHEAD_HOSTILE_CASE", "BULKHEAD_HOSTILE_PATH"
