@@ -46,6 +46,7 @@ test: build ## run all tests that need nothing but Go
 UNWATCHED := github.com/tetratelabs/wazero/internal/leb128 github.com/tetratelabs/wazero/internal/wasm/binary
 # Nor does anything wait for reports at the end of a driver's process.
 race: drivers ## run the tests under the race detector (needs a C compiler)
+	@! $(GO) list -f '{{.ImportPath}}: {{.Imports}}' $(UNWATCHED) | grep -E '[[ ](sync|sync/atomic|unique|weak)[] ]' || { echo 'race: watch the packages above, they synchronise'; exit 1; }
 	CGO_ENABLED=1 GORACE=atexit_sleep_ms=0 $(GO) test -race $(UNWATCHED:%=-gcflags=%=-race=false) $(GOFLAGS_TEST) $(RACE_PACKAGES)
 
 .PHONY: walk
