@@ -169,7 +169,8 @@ func (b *braking) imported(w *rewriter) {
 }
 
 func (b *braking) variable(w *rewriter) {
-	w.skip(2) // type, mutability
+	w.valueType()
+	w.byte() // whether it can be set
 	b.constant(w)
 }
 
@@ -223,7 +224,7 @@ func (b *braking) constant(w *rewriter) {
 		case opF64Const:
 			w.skip(8)
 		case opRefNull:
-			w.byte()
+			w.valueType()
 		default:
 			w.refuse("an expression with %#x", op)
 		}
@@ -236,7 +237,7 @@ func (b *braking) body(w *rewriter) {
 		long := uint64(w.end - w.at)
 		for n := w.u32(); n > 0 && w.err == nil; n-- {
 			long += uint64(w.u32()) // so many variables
-			w.byte()                // of this type
+			w.valueType()
 		}
 		w.flush(w.at)
 		begin := len(w.out)

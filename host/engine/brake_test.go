@@ -151,6 +151,15 @@ func TestTheBrakeIsOutOfAModulesReach(t *testing.T) {
 		"a vector's instruction, written so that wazero reads another": {func(a *asm) {
 			*a = *hidden()
 		}, "at greater length"},
+		"a loop behind a type of references": {func(a *asm) { *a = *behindSelect() }, "not known here: 0x64"},
+		"a loop behind a block's type":       {func(a *asm) { *a = *behindBlock() }, "not known here: 0x63"},
+		"a block's type of references, written at length": {func(a *asm) {
+			a.types = slices.Repeat([][]byte{{0x60, 0, 0}}, 1<<14) // 0x3fe3 is one of them, or -29
+			a.method("x", []byte{opBlock, 0xe3, 0x7f, 0x22}, spin(), []byte{opEnd}, i32c(0))
+		}, "not known here: 0xe37f"},
+		"a global behind one": {func(a *asm) {
+			a.globals = [][]byte{{0x64, 0x80, 0x41, 0, opRefFunc, 0, opEnd}}
+		}, "not known here: 0x64"},
 		"cut short": {func(a *asm) { a.method("x", []byte{opBrTable, 9}) }, "cut short"},
 		"a long number": {func(a *asm) {
 			a.method("x", []byte{opCall, 0x80, 0x80, 0x80, 0x80, 0x80, 0x00})

@@ -77,10 +77,14 @@ func (b *braking) instruction(w *rewriter) {
 		w.skip(4)
 	case op == opF64Const:
 		w.skip(8)
-	case op == opMemorySize, op == opMemoryGrow, op == opRefNull:
+	case op == opMemorySize, op == opMemoryGrow:
 		w.byte()
+	case op == opRefNull:
+		w.valueType()
 	case op == opSelect:
-		w.skip(w.u32())
+		for n := w.u32(); n > 0 && w.err == nil; n-- {
+			w.valueType()
+		}
 	case op == opPrefixBulk:
 		b.bulk(w)
 	case op == opPrefixVec:
@@ -90,13 +94,29 @@ func (b *braking) instruction(w *rewriter) {
 	}
 }
 
-// blockType is a type's number, or a byte that is a negative number.
+// blockType is nothing, a value type, or a function type's index, which is
+// signed: a negative one is a type of more than a byte to wazero.
 func (b *braking) blockType(w *rewriter) {
 	if w.at < w.end && w.b[w.at]&0xc0 == 0x40 {
-		w.at++
+		if w.b[w.at] == blockEmpty {
+			w.at++
+		} else {
+			w.valueType()
+		}
 		return
 	}
+	at := w.at
 	b.typ(w)
+	if w.err != nil {
+		return
+	}
+	last, sign := w.b[w.at-1], byte(0x40)
+	if w.at-at == 5 {
+		sign = 0x70 // of 35 bits, 33 are read
+	}
+	if last&sign != 0 {
+		w.refuse("%w: %#x", errType, w.b[at:w.at])
+	}
 }
 
 // bulk is an instruction on a stretch of memory or of a table.

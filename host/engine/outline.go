@@ -40,7 +40,21 @@ type outline struct {
 	bounded []byte
 }
 
-var errCut = errors.New("it is cut short, or says that it has more than it brings")
+var (
+	errCut  = errors.New("it is cut short, or says that it has more than it brings")
+	errLong = errors.New("it is longer than what it has")
+	errType = errors.New("a type that is not known here")
+)
+
+// plainType tells the value types that are written in one byte: numbers, vectors,
+// and references to functions and to what is the host's.
+func plainType(t byte) bool {
+	switch t {
+	case 0x7f, 0x7e, 0x7d, 0x7c, 0x7b, 0x70, 0x6f:
+		return true
+	}
+	return false
+}
 
 // checkOutline refuses a module that says it has more than it brings, or more
 // of something than a driver needs. It returns what is to be compiled: tables,
@@ -97,6 +111,9 @@ func (r *outline) read(id byte) error {
 	if errors.Is(r.err, errShort) {
 		return errCut
 	}
+	if r.err == nil && len(r.b) > 0 { // and would be an item as soon as one is added
+		return errLong
+	}
 	return r.err
 }
 
@@ -115,7 +132,17 @@ func (r *outline) typ() {
 		if n > maxParams {
 			r.refuse("a function of %d parameters or results", n)
 		}
-		r.bytes(n)
+		for _, t := range r.bytes(n) {
+			r.valueType(t)
+		}
+	}
+}
+
+// valueType refuses a type that takes more than its byte: what follows would be
+// the type to the compiler, and the next thing here.
+func (r *outline) valueType(t byte) {
+	if !plainType(t) {
+		r.refuse("%w: %#x", errType, t)
 	}
 }
 
@@ -175,8 +202,8 @@ func (r *outline) code() {
 	sum := uint64(0)
 	for n := body.u32(); n > 0 && body.err == nil; n-- {
 		sum += uint64(body.u32())
-		if kind := body.byte(); kind < 0x6f {
-			r.refuse("a variable of kind %#x", kind)
+		if t := body.byte(); body.err == nil {
+			r.valueType(t)
 		}
 	}
 	if body.err != nil {
@@ -212,8 +239,8 @@ func (r *outline) constant() {
 			}
 		case 0x23, 0xd2: // a global, a function
 			r.u32()
-		case 0xd0: // none
-			r.byte()
+		case 0xd0: // none of a type
+			r.valueType(r.byte())
 		default:
 			r.refuse("an expression with %#x", op)
 		}

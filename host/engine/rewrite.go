@@ -63,6 +63,13 @@ func (w *rewriter) u32() (v uint32) {
 	return 0
 }
 
+// valueType passes over a type, which is one byte.
+func (w *rewriter) valueType() {
+	if t := w.byte(); w.err == nil && !plainType(t) {
+		w.refuse("%w: %#x", errType, t)
+	}
+}
+
 // flush copies what was passed over before at.
 func (w *rewriter) flush(at int) {
 	w.out = append(w.out, w.b[w.done:at]...)
@@ -111,7 +118,7 @@ func (w *rewriter) sized(f func()) {
 // finish returns the section, which ends here.
 func (w *rewriter) finish() ([]byte, error) {
 	if w.err == nil && w.at < w.end {
-		w.refuse("it is longer than what it has")
+		w.refuse("%w", errLong)
 	}
 	if w.err != nil {
 		return nil, w.err

@@ -44,6 +44,10 @@ func malformed() []Module {
 		refuse("long-name", "a name of 4 GiB that is not there takes no memory", cut, says(7, 1, assemble.Uleb(math.MaxUint32)...)),
 		refuse("long-data", "nor does data", cut, says(11, 1, append([]byte{0, 0x41, 0, 0x0b}, assemble.Uleb(math.MaxUint32)...)...)),
 		refuse("long-element", "nor an element", cut, says(9, 1, append([]byte{0, 0x41, 0, 0x0b}, assemble.Uleb(math.MaxUint32)...)...)),
+		refuse("type-behind-the-last", "nor a type that is none until another is added", "longer than what it has", says(1, 0, append([]byte{0x60, 0}, assemble.Uleb(math.MaxUint32)...)...)),
+		refuse("results-behind-a-reference", "nor results after a type that is one byte to who counts bytes", "not known here",
+			says(1, 1, slices.Concat([]byte{0x60, 2, 0x64, 0x70, 127}, assemble.Uleb(math.MaxUint32), slices.Repeat([]byte{assemble.I32}, 127))...)),
+		refuse("data-behind-a-reference", "nor data after one", "not known here", says(11, 1, 0, 0xd0, 0x80, 0x41, 0x0b, 0xd2, 0x80, 0x80, 0x80, 0x08, 0x0b, 0)),
 		refuse("many-variables", "a function of 2^32 variables is refused", "variables", func() []byte {
 			m := begin()
 			m.Raw(nil, nil, slices.Concat([]byte{1}, assemble.Uleb(math.MaxUint32), []byte{assemble.I64, 0x0b}))
