@@ -96,7 +96,8 @@ func TestConformance(t *testing.T) {
 	} {
 		h := graphtest.Harness{}
 		if underRace { // its finds are between calls, not in their number or in what instances keep
-			if strings.Contains(test.name, "fresh instance") {
+			// What goes to a process and back is the same for each driver.
+			if strings.Contains(test.name, "fresh instance") || strings.HasPrefix(test.name, "overlay2 in processes") {
 				continue
 			}
 			h.Files, h.Depth = 400, 30
