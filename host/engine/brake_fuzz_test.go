@@ -48,12 +48,15 @@ func FuzzBrake(f *testing.F) {
 		if !bytes.Equal(before, wasm) {
 			t.Fatal("the module itself was written to")
 		}
+		if errors.Is(err, errAtLength) || errors.Is(err, errType) {
+			return // valid to wazero or not; some of it its own compiler cannot do
+		}
 		plain, perr := rt.CompileModule(ctx, wasm)
 		if perr == nil {
 			_ = plain.Close(ctx)
 		}
 		if err != nil {
-			if perr == nil && !errors.Is(err, errAtLength) && !errors.Is(err, errType) {
+			if perr == nil {
 				t.Fatalf("refused, though it is valid: %v", err)
 			}
 			return
